@@ -1,0 +1,1 @@
+"""Reads messages from Redis streams and lists. Knows neither PostgreSQL nor Airflow."""
