@@ -1,0 +1,1 @@
+"""The guided run: embedded servers, real flights, a real Airflow."""
