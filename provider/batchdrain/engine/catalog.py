@@ -12,10 +12,8 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from batchdrain.engine import catalog_query
+from batchdrain.engine.settings import DEFAULT_SCOPE
 from batchdrain.errors import ConfigurationError
-
-DEFAULT_SCOPE: Mapping[str, str] = {"_client_id": "client_id", "_ver": "ver"}
-"""Scope columns and their envelope members, unless a deployment names others (CONTRACT, Scope)."""
 
 _INTEGERS = frozenset({20, 21, 23})
 _UUID = 2950
@@ -87,7 +85,8 @@ class Column:
     (a sequence, an identity, a random uuid). `always` marks GENERATED ALWAYS AS IDENTITY,
     `computed` a generated column. `insertable` is the role's INSERT privilege on it.
     `max_length` is the n of char(n) and of a domain over either, too. A string longer than it may
-    still be the same key as a shorter one: trailing blanks beyond n are cut off.
+    still be the same key as a shorter one: trailing blanks beyond n are cut off. `collation` is the
+    quoted name of a collation other than the type's own.
     """
 
     name: str
@@ -100,6 +99,7 @@ class Column:
     insertable: bool
     key_rule: KeyRule
     max_length: int | None
+    collation: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,20 @@ def _check_privileges(
 
 
 def _column(row: Sequence[Any]) -> Column:
-    name, type_, not_null, identity, generated, default, insertable, _, oid, fixed, length = row
+    (
+        name,
+        type_,
+        not_null,
+        identity,
+        generated,
+        default,
+        insertable,
+        _,
+        oid,
+        fixed,
+        length,
+        collation,
+    ) = row
     return Column(
         name=name,
         type=type_,
@@ -293,6 +306,7 @@ def _column(row: Sequence[Any]) -> Column:
         insertable=insertable,
         key_rule=_key_rule(oid, fixed),
         max_length=length,
+        collation=collation,
     )
 
 
