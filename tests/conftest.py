@@ -1,0 +1,12 @@
+"""What all tests share: the servers, and an environment that leads to no other server."""
+
+from __future__ import annotations
+
+import os
+
+pytest_plugins = ["fix_postgres", "fix_valkey"]
+
+# A forgotten argument must fail, not reach a server that happens to be on the machine.
+for name in [name for name in os.environ if name.startswith(("PG", "AIRFLOW_CONN_"))]:
+    del os.environ[name]
+os.environ["PGHOST"] = "host-not-given.invalid"
