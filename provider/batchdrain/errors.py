@@ -11,7 +11,14 @@ class BatchdrainError(Exception):
 
 
 class TransientError(BatchdrainError):
-    """A server was away, a lock was not to be had: nothing was consumed, trying again may help."""
+    """A server was away, a lock was not to be had: nothing was consumed, trying again may help.
+
+    `sqlstate` is PostgreSQL's code, None when the connection itself failed.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
 
 
 class SystemicError(BatchdrainError):

@@ -67,13 +67,16 @@ SELECT a.attname::text,
        a.atttypid::bigint,
        coalesce(l.collisdeterministic, true),
        CASE WHEN b.type IN ('varchar'::regtype, 'bpchar'::regtype) AND b.typmod > 4
-            THEN b.typmod - 4 END
+            THEN b.typmod - 4 END,
+       CASE WHEN a.attcollation <> t.typcollation
+            THEN format('%%I.%%I', ln.nspname, l.collname) END
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   JOIN base AS b ON b.attnum = a.attnum
   JOIN pg_catalog.pg_type AS bt ON bt.oid = b.type AND bt.typtype <> 'd'
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
+  LEFT JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.collnamespace
  WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attnum
 """

@@ -213,6 +213,16 @@ class Ledger:
         """
         return _locked(connection, wait, _READ, {"queue": self.queue})
 
+    def committed(self, connection: psycopg.Connection[Any], move: Move) -> bool:
+        """Whether a transaction with this move was committed, once none holds the row any more.
+
+        Raises HandedOverError when the queue is somewhere else, or another drain has it.
+        """
+        row = self.read(connection)
+        if row is not None and row.owner == self.owner and row.position in (move.old, move.new):
+            return row.position == move.new
+        raise self.handed_over(connection)
+
     def release(self, connection: psycopg.Connection[Any]) -> None:
         """Give the queue up, unless another drain owns it already."""
         self._changed(connection, _RELEASE, ())

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from batchdrain.engine.json_text import shown_key
+
 
 class Operation(StrEnum):
     """What a record does to its row."""
@@ -63,12 +65,21 @@ class Refusal:
 
 
 class RecordResult(msgspec.Struct, frozen=True):
-    """What became of one record; `refusal` is None when it was applied."""
+    """What became of one record; `refusal` is None when it was applied.
+
+    `key` holds the JSON of the primary key's parts, None for a part that the record leaves out;
+    it is empty where no key could be read.
+    """
 
     operation: str | None
-    record_id: str | None
     message_id: str
+    key: Sequence[bytes | None] = ()
     refusal: Refusal | None = None
+
+    @property
+    def record_id(self) -> str | None:
+        """The key as `<table>_errors` shows it (see `json_text.shown_key`)."""
+        return shown_key(self.key)
 
     @property
     def applied(self) -> bool:

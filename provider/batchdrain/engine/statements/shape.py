@@ -1,0 +1,64 @@
+"""What decides the text of a set statement, and the protocol of the styles that write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from batchdrain.engine.catalog import Table
+from batchdrain.engine.records import Operation
+
+UPDATED_AT = "_updated_at"
+"""The column that an UPDATE sets by itself (CONTRACT, Messages)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Records of one shape can share a set statement.
+
+    `insert` lists the columns that an INSERT (or UPSERT) writes, `update` those that an UPDATE
+    (or UPSERT) sets, both in the table's order; `touch` tells that it sets `_updated_at` besides;
+    `carried` are the columns that the records' values are converted for.
+    """
+
+    operation: Operation
+    insert: tuple[str, ...]
+    update: tuple[str, ...]
+    touch: bool
+    carried: tuple[str, ...]
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The columns that an existing row gets another value in."""
+        return (*self.update, UPDATED_AT) if self.touch else self.update
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatement:
+    """One statement that applies many records.
+
+    `text` uses PostgreSQL's own placeholders ($1 …). Where `reports` is true it returns one row
+    of two arrays: the 1-based positions of the records whose key does not exist, and of those
+    whose key exists outside their scope (both NULL when there is none).
+    """
+
+    text: str
+    reports: bool
+
+
+class StatementStyle(Protocol):
+    """How records become a set statement."""
+
+    @property
+    def name(self) -> str:
+        """The style's name in configuration and in `batch_log`."""
+        ...
+
+    def statement(self, table: Table, shape: Shape) -> SetStatement:
+        """Write the statement for records of `shape`; the same for any number of records."""
+        ...
+
+    def parameters(self, records: Sequence[bytes]) -> tuple[Any, ...]:
+        """Turn the records' JSON objects into the statement's parameters."""
+        ...

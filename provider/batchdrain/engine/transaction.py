@@ -1,0 +1,86 @@
+"""Sends the statements of a transaction in one round trip and reads their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import RawCursor
+
+from batchdrain.engine.settings import EngineSettings
+
+_SETTINGS = (
+    ("application_name", "$1"),
+    ("lock_timeout", "$2"),
+    ("statement_timeout", "$3"),
+    ("idle_in_transaction_session_timeout", "$4"),
+    ("client_connection_check_interval", "$5"),
+    ("timezone", "'UTC'"),
+    ("datestyle", "'ISO, MDY'"),
+)
+"""Set for the transaction only, so that a transaction pooler is no obstacle (SEMANTICS §6)."""
+
+_SET = "SELECT " + ", ".join(f"set_config('{name}', {value}, true)" for name, value in _SETTINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One statement with PostgreSQL's own placeholders; `prepare` keeps it prepared."""
+
+    text: str
+    parameters: tuple[Any, ...] = ()
+    prepare: bool = True
+
+
+BEGIN = Command("BEGIN ISOLATION LEVEL READ COMMITTED", prepare=False)
+COMMIT = Command("COMMIT", prepare=False)
+ROLLBACK = Command("ROLLBACK", prepare=False)
+CONSTRAINTS_IMMEDIATE = Command("SET CONSTRAINTS ALL IMMEDIATE", prepare=False)
+
+
+def settings_command(settings: EngineSettings, application_name: str) -> Command:
+    """Return the command that sets the time-outs and formats for the transaction at hand."""
+    seconds = (
+        settings.lock_timeout,
+        settings.statement_timeout,
+        settings.idle_timeout,
+        settings.connection_check,
+    )
+    return Command(_SET, (application_name, *(f"{round(s * 1000)}ms" for s in seconds)))
+
+
+def send(
+    connection: psycopg.Connection[Any], commands: Sequence[Command]
+) -> list[psycopg.Cursor[Any]]:
+    """Run the commands in one pipeline and return a cursor for each, its result read.
+
+    Raises the first error that PostgreSQL reports, after all results have been taken in, so that
+    the connection can be rolled back.
+    """
+    cursors: list[psycopg.Cursor[Any]] = []
+    failure: psycopg.Error | None = None
+    with connection.pipeline() as pipeline:
+        try:
+            for command in commands:
+                cursor: psycopg.Cursor[Any] = RawCursor(connection)
+                cursor.execute(
+                    command.text.encode(), command.parameters or None, prepare=command.prepare
+                )
+                cursors.append(cursor)
+            pipeline.sync()
+        except psycopg.Error as error:
+            failure = error
+            with suppress(psycopg.Error):
+                pipeline.sync()
+    if failure is not None:
+        raise failure
+    return cursors
+
+
+def roll_back(connection: psycopg.Connection[Any]) -> None:
+    """End the transaction without effect; a broken connection has none any more."""
+    with suppress(psycopg.Error):
+        RawCursor(connection).execute(b"ROLLBACK", prepare=False)
