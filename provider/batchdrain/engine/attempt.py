@@ -1,0 +1,165 @@
+"""One attempt to apply a plan: a transaction, up to the point where it could be committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import psycopg
+
+from batchdrain.engine import batch_log
+from batchdrain.engine.batch_log import BatchEntry
+from batchdrain.engine.bisection import Bisection
+from batchdrain.engine.classify import Classifier
+from batchdrain.engine.plan import Plan
+from batchdrain.engine.position import Ledger, Move
+from batchdrain.engine.records import BatchResult, Record, Refusal
+from batchdrain.engine.reports import read_outcome, read_report
+from batchdrain.engine.settings import EngineSettings
+from batchdrain.engine.statements.isolation import BLOCK, OUTCOME, SET_WORK, work_of
+from batchdrain.engine.statements.shape import SetStatement, Shape, StatementStyle
+from batchdrain.engine.transaction import BEGIN, CONSTRAINTS_IMMEDIATE, Command, send
+
+
+class Mode(Enum):
+    """How an attempt goes about the plan's steps."""
+
+    SETS = "set statements"
+    ON_SERVER = "isolation on the server"
+    HALVING = "isolation by halving"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What an attempt found. `owned` is False when the position had moved or changed hands."""
+
+    result: BatchResult
+    owned: bool
+    log_entry: int | None
+
+
+class Attempt:
+    """Sends a plan's statements; nothing of it is committed here."""
+
+    def __init__(
+        self,
+        style: StatementStyle,
+        settings: EngineSettings,
+        opening: Command,
+        cancelled: Callable[[float], bool],
+    ) -> None:
+        self._style = style
+        self._settings = settings
+        self._opening = opening
+        self._cancelled = cancelled
+        self._statements: dict[Shape, SetStatement] = {}
+
+    def run(
+        self,
+        connection: psycopg.Connection[Any],
+        mode: Mode,
+        plan: Plan,
+        classifier: Classifier,
+        move: tuple[Ledger, Move] | None,
+    ) -> Attempted:
+        """Open a transaction and apply the plan in it.
+
+        With a move, the position's row is locked first and the batch logged last. Raises
+        psycopg.Error when PostgreSQL fails; the transaction is then still to be rolled back.
+        """
+        opening = [BEGIN, self._opening, CONSTRAINTS_IMMEDIATE]
+        if move is not None:
+            opening.append(move[0].move(move[1]))
+        if mode is Mode.HALVING:
+            opened = send(connection, opening)
+            bisection = Bisection(
+                connection, plan.table, self._style, self._settings, self._cancelled
+            )
+            refused = bisection.apply(plan.steps)
+            result = plan.result(refused, isolated=True)
+            logged = send(connection, self._logging(plan, move, result))
+            return _attempted(result, move, opened[-1], logged)
+        work = self._work(mode, plan)
+        expected = plan.result({}, isolated=mode is not Mode.SETS)
+        cursors = send(connection, [*opening, *work, *self._logging(plan, move, expected)])
+        middle, end = len(opening), len(opening) + len(work)
+        refused = self._refused(mode, plan, classifier, cursors[middle:end])
+        result = plan.result(refused, isolated=expected.isolated) if refused else expected
+        return _attempted(result, move, cursors[middle - 1], cursors[end:])
+
+    def _work(self, mode: Mode, plan: Plan) -> list[Command]:
+        if not plan.steps:
+            return []
+        if mode is Mode.SETS:
+            return [
+                Command(
+                    self._statement(plan, step.shape).text,
+                    self._style.parameters([record.data for record in step.records]),
+                )
+                for step in plan.steps
+            ]
+        work = work_of(plan.table, plan.steps)
+        return [Command(SET_WORK, (work,)), Command(BLOCK, prepare=False), Command(OUTCOME)]
+
+    def _refused(
+        self,
+        mode: Mode,
+        plan: Plan,
+        classifier: Classifier,
+        cursors: Sequence[psycopg.Cursor[Any]],
+    ) -> dict[int, Refusal]:
+        if not plan.steps:
+            return {}
+        if mode is Mode.ON_SERVER:
+
+            def doubtful_field(ordinal: int) -> str | None:
+                record = plan.records[ordinal]
+                return classifier.doubtful_field(record) if isinstance(record, Record) else None
+
+            (outcome,) = cursors[-1].fetchone() or ("[]",)
+            return read_outcome(outcome, plan.table, doubtful_field)
+        refused: dict[int, Refusal] = {}
+        for step, cursor in zip(plan.steps, cursors, strict=True):
+            if self._statement(plan, step.shape).reports:
+                refused.update(read_report(cursor.fetchone(), step.records))
+        return refused
+
+    def _statement(self, plan: Plan, shape: Shape) -> SetStatement:
+        if shape not in self._statements:
+            self._statements[shape] = self._style.statement(plan.table, shape)
+        return self._statements[shape]
+
+    def _logging(
+        self, plan: Plan, move: tuple[Ledger, Move] | None, result: BatchResult
+    ) -> list[Command]:
+        if move is None:
+            return []
+        ledger, step = move
+        entry = BatchEntry(
+            queue=ledger.queue,
+            table=plan.table.qualified_name,
+            style=self._style.name,
+            messages=step.messages,
+            records=len(result.results),
+            applied=result.applied,
+            refused=result.refused,
+            isolated=result.isolated,
+            bytes=plan.size,
+            position_from=step.old,
+            position_to=step.new,
+        )
+        return [batch_log.insert(ledger.run, entry)]
+
+
+def _attempted(
+    result: BatchResult,
+    move: tuple[Ledger, Move] | None,
+    moved: psycopg.Cursor[Any],
+    logged: Sequence[psycopg.Cursor[Any]],
+) -> Attempted:
+    if move is None:
+        return Attempted(result, owned=True, log_entry=None)
+    entry = logged[0].fetchone()
+    return Attempted(result, owned=moved.fetchone() is not None, log_entry=entry and entry[0])

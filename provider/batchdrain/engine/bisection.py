@@ -1,0 +1,135 @@
+"""Isolation from the client: set statements in savepoints, halved until a bad record is alone.
+
+For servers where the DO block is not allowed, and for set statements that take too long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from batchdrain.engine.catalog import Table
+from batchdrain.engine.classify import Ready
+from batchdrain.engine.cut import Step
+from batchdrain.engine.failures import FailureClass, failure_of
+from batchdrain.engine.questions import refusal_of
+from batchdrain.engine.records import Refusal
+from batchdrain.engine.reports import constrained, read_report
+from batchdrain.engine.settings import EngineSettings
+from batchdrain.engine.statements.questions import conversions
+from batchdrain.engine.statements.shape import Shape, StatementStyle
+from batchdrain.engine.transaction import Command, send
+
+_SAVEPOINT = Command("SAVEPOINT piece", prepare=False)
+_RELEASE = Command("RELEASE SAVEPOINT piece", prepare=False)
+_BACK = Command("ROLLBACK TO SAVEPOINT piece", prepare=False)
+_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
+
+_PATIENCE_SHARE = 0.01
+"""Share of the statement time-out that a lone slow record may wait for one lock: then waits, even
+a few dozen of them, cannot be why it runs into the time-out."""
+
+
+class Bisection:
+    """Applies the steps of one batch in the transaction that is open on `connection`."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        table: Table,
+        style: StatementStyle,
+        settings: EngineSettings,
+        cancelled: Callable[[float], bool],
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        self._style = style
+        self._settings = settings
+        self._cancelled = cancelled
+        self._refused: dict[int, Refusal] = {}
+
+    def apply(self, steps: Sequence[Step]) -> dict[int, Refusal]:
+        """Apply the steps in order and return the refused records by ordinal.
+
+        Raises psycopg.Error for every failure that is not about a record.
+        """
+        for step in steps:
+            whole = [step.records] if step.together else [(record,) for record in step.records]
+            pieces = [piece for piece in reversed(whole) if piece]
+            while pieces:
+                piece = pieces.pop()
+                if not self._apply_piece(step.shape, piece):
+                    middle = len(piece) // 2
+                    pieces += [piece[middle:], piece[:middle]]
+        return self._refused
+
+    def _apply_piece(self, shape: Shape, piece: tuple[Ready, ...]) -> bool:
+        """Apply a piece, or refuse the one record that it has; False if it must be halved."""
+        started = time.monotonic()
+        try:
+            self._run(shape, piece)
+        except psycopg.Error as error:
+            failure = failure_of(error)
+            alone = len(piece) == 1
+            if failure is FailureClass.TOO_SLOW and not self._cancelled(started):
+                self._back()
+                return alone and self._refuse_slow(shape, piece)
+            if failure in (FailureClass.REFUSED, FailureClass.PASSING):
+                self._back()
+                if alone:
+                    self._refused[piece[0].ordinal] = self._refusal(shape, piece[0], error)
+                return alone
+            raise
+        return True
+
+    def _run(self, shape: Shape, piece: tuple[Ready, ...]) -> None:
+        statement = self._style.statement(self._table, shape)
+        parameters = self._style.parameters([record.data for record in piece])
+        cursors = send(
+            self._connection, [_SAVEPOINT, Command(statement.text, parameters), _RELEASE]
+        )
+        if statement.reports:
+            self._refused.update(read_report(cursors[1].fetchone(), piece))
+
+    def _refuse_slow(self, shape: Shape, piece: tuple[Ready, ...]) -> bool:
+        """Try a lone slow record once more with hardly any patience for locks.
+
+        Raises psycopg.Error (lock_not_available) when a lock is what it waits for.
+        """
+        patience = self._settings.statement_timeout * _PATIENCE_SHARE
+        self._set_lock_timeout(patience)
+        started = time.monotonic()
+        try:
+            self._run(shape, piece)
+        except psycopg.Error as error:
+            if failure_of(error) is not FailureClass.TOO_SLOW or self._cancelled(started):
+                raise
+            self._back()
+            self._refused[piece[0].ordinal] = refusal_of(error)
+        self._set_lock_timeout(self._settings.lock_timeout)
+        return True
+
+    def _refusal(self, shape: Shape, record: Ready, error: psycopg.Error) -> Refusal:
+        if error.diag.column_name or error.diag.table_name:
+            return refusal_of(error, constrained(self._table, error.diag.constraint_name))
+        for column, text in conversions(self._table, shape.carried):
+            try:
+                send(
+                    self._connection,
+                    [_SAVEPOINT, Command(text, (record.data.decode(),)), _RELEASE],
+                )
+            except psycopg.Error as probe:
+                self._back()
+                if failure_of(probe) is FailureClass.REFUSED:
+                    return refusal_of(error, column)
+                raise
+        return refusal_of(error)
+
+    def _set_lock_timeout(self, seconds: float) -> None:
+        send(self._connection, [Command(_LOCK_TIMEOUT, (f"{round(seconds * 1000)}ms",))])
+
+    def _back(self) -> None:
+        send(self._connection, [_BACK])

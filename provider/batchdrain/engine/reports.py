@@ -1,0 +1,60 @@
+"""Reads what set statements and the isolation block tell about single records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from batchdrain.engine.catalog import Table
+from batchdrain.engine.classify import Ready
+from batchdrain.engine.failures import condition_name
+from batchdrain.engine.records import Refusal
+
+NOT_FOUND = Refusal("not_found", "there is no row with this key")
+ELSEWHERE = Refusal("scope_mismatch", "the row with this key belongs to another scope")
+
+
+def read_report(row: Sequence[Any] | None, records: Sequence[Ready]) -> dict[int, Refusal]:
+    """Return the refusals in a set statement's report, by ordinal.
+
+    The report has two arrays of 1-based positions in `records`: keys that do not exist, and keys
+    that exist outside the record's scope.
+    """
+    missing, elsewhere = row or (None, None)
+    refused = {records[n - 1].ordinal: NOT_FOUND for n in missing or ()}
+    refused.update({records[n - 1].ordinal: ELSEWHERE for n in elsewhere or ()})
+    return refused
+
+
+def read_outcome(
+    outcome: str, table: Table, doubtful_field: Callable[[int], str | None]
+) -> dict[int, Refusal]:
+    """Return the refusals that the isolation block left, by ordinal.
+
+    `doubtful_field` names the column of a record whose JSON jsonb does not take.
+    """
+    refused: dict[int, Refusal] = {}
+    for entry in json.loads(outcome):
+        ordinal = entry["ordinal"]
+        if "missing" in entry:
+            refused[ordinal] = NOT_FOUND if entry["missing"] else ELSEWHERE
+            continue
+        field = entry["field"] or None
+        if not entry["readable"]:
+            field = doubtful_field(ordinal)
+        constraint = entry["constraint"] or None
+        refused[ordinal] = Refusal(
+            error_type=condition_name(entry["state"]),
+            message=entry["message"],
+            sqlstate=entry["state"],
+            field=field or constrained(table, constraint),
+            constraint=constraint,
+        )
+    return refused
+
+
+def constrained(table: Table, constraint: str | None) -> str | None:
+    """Return the columns of one of the table's constraints, joined by commas."""
+    columns = table.constraints.get(constraint) if constraint else None
+    return ", ".join(columns) if columns else None

@@ -1,0 +1,107 @@
+"""The engine's connection: opened when needed, renewed when broken, its failures put in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from batchdrain.engine.failures import FailureClass, failure_of
+from batchdrain.engine.transaction import roll_back
+from batchdrain.errors import BatchdrainError, SystemicError, TransientError
+
+_FULL_TIME = 0.9
+"""Share of the statement time-out before which a statement was cancelled by somebody, not by it."""
+
+_CANCEL_TIMEOUT = 2.0
+"""Seconds for the request to cancel; a killed task has 5 s in all (AIRFLOW, Stopping)."""
+
+_T = TypeVar("_T")
+
+
+class Session:
+    """Holds at most one connection. Only `cancel` may be called from another thread."""
+
+    def __init__(
+        self, connect: Callable[[], psycopg.Connection[Any]], table: str, statement_timeout: float
+    ) -> None:
+        self._connect = connect
+        self._table = table
+        self._statement_timeout = statement_timeout
+        self._connection: psycopg.Connection[Any] | None = None
+        self._cancelled = False
+
+    def speak(self, action: Callable[[psycopg.Connection[Any]], _T]) -> _T:
+        """Do something with the connection, and leave no transaction open whatever happens.
+
+        Raises TransientError or SystemicError in place of psycopg's errors.
+        """
+        started = time.monotonic()
+        try:
+            return action(self._opened())
+        except psycopg.Error as error:
+            raise self._explained(error, started) from error
+        finally:
+            self._tidy()
+
+    def cancelled(self, started: float) -> bool:
+        """Whether a statement that began at `started` and was cancelled did not just time out."""
+        elapsed = time.monotonic() - started
+        return self._cancelled or elapsed < _FULL_TIME * self._statement_timeout
+
+    def cancel(self) -> None:
+        """Cancel the running statement, and every later one that takes long."""
+        self._cancelled = True
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
+
+    def close(self) -> None:
+        """Close the connection; the server rolls back what was open."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _opened(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            connection = self._connect()
+            connection.autocommit = True
+            self._connection = connection
+        return self._connection
+
+    def _tidy(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if connection.info.transaction_status not in (
+            TransactionStatus.IDLE,
+            TransactionStatus.UNKNOWN,
+        ):
+            roll_back(connection)
+        if connection.closed or connection.info.transaction_status is not TransactionStatus.IDLE:
+            self.close()
+
+    def _explained(self, error: psycopg.Error, started: float) -> BatchdrainError:
+        """Say what PostgreSQL's error means for the batch: try again, or leave it."""
+        said = error.diag.message_primary or type(error).__name__
+        reason = f"{said} ({error.sqlstate or 'connection'})"
+        failure = failure_of(error)
+        if failure is FailureClass.TOO_SLOW and self.cancelled(started):
+            return TransientError(
+                f"the statement on table {self._table} was cancelled", sqlstate=error.sqlstate
+            )
+        if failure is FailureClass.TRANSIENT:
+            if error.sqlstate == "0A000":
+                self.close()
+            return TransientError(
+                f"PostgreSQL could not take a batch for table {self._table}: {reason}",
+                sqlstate=error.sqlstate,
+            )
+        return SystemicError(
+            f"table {self._table} cannot be drained as it is: {reason}; nothing was consumed"
+        )
