@@ -1,0 +1,282 @@
+"""The table `<table>_errors`: created when missing, taken as it is otherwise, never in the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Composable, Identifier
+
+from batchdrain.engine.catalog import Table
+from batchdrain.engine.creation import create_missing
+from batchdrain.engine.error_data import storable, storable_text, stream_fields
+from batchdrain.engine.failures import FailureClass, condition_name, failure_of
+from batchdrain.engine.records import Refusal
+from batchdrain.engine.run import Run
+from batchdrain.errors import ConfigurationError, SystemicError
+
+_SUFFIX = "_errors"
+
+_NAME_BYTES = 63
+"""Longest identifier (NAMEDATALEN - 1); PostgreSQL would cut the suffix off silently."""
+
+_CREATE = SQL("""
+CREATE TABLE IF NOT EXISTS {table} (
+    record_id       varchar,
+    client_id       varchar(50),
+    operation       varchar(20),
+    error_type      varchar(50),
+    error_message   text,
+    field_id        varchar(50),
+    record_data     jsonb,
+    ver             varchar,
+    created_at      timestamp,
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sqlstate        text,
+    constraint_name text,
+    queue           text,
+    message_id      text,
+    dag_id          text,
+    run_id          text,
+    attempts        integer NOT NULL DEFAULT 1,
+    resolved_at     timestamptz,
+    resolution      text
+)""")
+
+_COLUMNS = """
+SELECT a.attname::text,
+       pg_catalog.format_type(a.atttypid, a.atttypmod),
+       t.typcategory = 'S',
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT')
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+  JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+ WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+   AND a.attgenerated = '' AND a.attidentity <> 'a'
+ ORDER BY a.attnum"""
+
+_WRITTEN = (
+    "record_id",
+    "client_id",
+    "operation",
+    "error_type",
+    "error_message",
+    "field_id",
+    "record_data",
+    "ver",
+    "sqlstate",
+    "constraint_name",
+    "queue",
+    "message_id",
+    "dag_id",
+    "run_id",
+)
+"""The columns that take a value of the row's; `created_at` takes the server's time in UTC."""
+
+_INSERT = SQL("""
+INSERT INTO {table} ({targets}) SELECT {sources} FROM unnest({arrays}) AS r({given})""")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """One refused record, or one message that is malformed as a whole.
+
+    `data` is what arrived; a stream entry without a message has `fields` instead. The texts are
+    as jsonb shows the values. `queue` and `message_id` are None where there is no queue.
+    """
+
+    record_id: str | None
+    client_id: str | None
+    ver: str | None
+    operation: str | None
+    refusal: Refusal
+    data: bytes | None
+    fields: Mapping[bytes, bytes] | None
+    queue: str | None
+    message_id: str | None
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    type: str
+    text: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether every value fits: texts are cut to size by the cast."""
+        return (
+            self.text
+            or (self.name == "record_data" and self.type in ("jsonb", "json"))
+            or (self.name == "created_at" and self.type.startswith("timestamp"))
+        )
+
+    @property
+    def source(self) -> Composable:
+        """The expression that an INSERT takes the value from."""
+        if self.name != "created_at":
+            value: Composable = SQL("r.{}").format(Identifier(self.name))
+        elif self.type.endswith("with time zone"):
+            value = SQL("now()")
+        else:
+            value = SQL("timezone('UTC', now())")
+        return SQL("{}::{}").format(value, SQL(self.type))
+
+
+def error_table_name(table: str) -> str:
+    """Return the name of a table's error table; a name too long is cut and gets a hash."""
+    name = table + _SUFFIX
+    if len(name.encode()) <= _NAME_BYTES:
+        return name
+    tail = f"_{hashlib.sha256(table.encode()).hexdigest()[:8]}{_SUFFIX}"
+    head = table.encode()[: _NAME_BYTES - len(tail)].decode(errors="ignore")
+    return head + tail
+
+
+class ErrorTable:
+    """One table's error table, as far as the role may write it."""
+
+    def __init__(self, table: Table, columns: Sequence[_Column]) -> None:
+        self._table = table
+        self._columns = columns
+
+    @classmethod
+    def open(cls, connection: psycopg.Connection[Any], table: Table) -> Self:
+        """Find or create the error table of `table`.
+
+        Raises ConfigurationError when it can't be created, may not be written, or has no column
+        that could keep a record.
+        """
+        name = error_table_name(table.name)
+        shown = f"{table.schema}.{name}"
+        columns = _columns(connection, table.schema, name)
+        if not columns:
+            identifier = Identifier(table.schema, name)
+            try:
+                create_missing(connection, (_CREATE.format(table=identifier),))
+            except errors.InsufficientPrivilege as error:
+                raise ConfigurationError(
+                    f'the connection\'s role may not create table "{shown}" for refused records; '
+                    f'create it, or GRANT CREATE ON SCHEMA "{table.schema}" to the role'
+                ) from error
+            columns = _columns(connection, table.schema, name)
+        writable = [column for column, may_insert in columns if may_insert]
+        if not writable:
+            raise ConfigurationError(
+                f'the connection\'s role may not write refused records to table "{shown}"; '
+                f'GRANT INSERT ON "{table.schema}"."{name}" to it'
+            )
+        known = [c for c in writable if c.name in _WRITTEN or c.name == "created_at"]
+        if not any(c.name == "record_data" and (c.text or c.sure) for c in known):
+            raise ConfigurationError(
+                f'table "{shown}" has no column record_data of type jsonb that the role may '
+                "write, so refused records could not be kept; add it, or rename the table"
+            )
+        return cls(table, known)
+
+    @property
+    def name(self) -> str:
+        """The table's name with its schema, unquoted, for messages."""
+        return f"{self._table.schema}.{error_table_name(self._table.name)}"
+
+    def write(self, connection: psycopg.Connection[Any], rows: Sequence[ErrorRow]) -> None:
+        """Insert the rows in the transaction at hand, in one statement.
+
+        A table that was changed or dropped since is looked at once more. Raises psycopg.Error when
+        the failure is a transient one, SystemicError when the table doesn't take the rows.
+        """
+        if not rows:
+            return
+        values = _values(connection, rows)
+        try:
+            with connection.transaction():
+                self._insert(connection, self._columns, values)
+        except psycopg.Error as error:
+            _raise_transient(error)
+        else:
+            return
+        anew = ErrorTable.open(connection, self._table)
+        self._columns = [column for column in anew._columns if column.sure]
+        try:
+            with connection.transaction():
+                self._insert(connection, self._columns, values)
+        except psycopg.Error as error:
+            _raise_transient(error)
+            of = error.diag.column_name or error.diag.constraint_name
+            where = f' at "{of}"' if of else ""
+            raise SystemicError(
+                f'table "{self.name}" does not take refused records: '
+                f"{condition_name(error.sqlstate or '')}{where}; nothing was consumed, mend it"
+            ) from error
+
+    def _insert(
+        self,
+        connection: psycopg.Connection[Any],
+        columns: Sequence[_Column],
+        values: Mapping[str, list[str | None]],
+    ) -> None:
+        given = [column for column in columns if column.name in values]
+        targets, sources = [column.name for column in given], [column.source for column in given]
+        for column in columns:
+            if column.name == "created_at":
+                targets.append(column.name)
+                sources.append(column.source)
+        statement = _INSERT.format(
+            table=Identifier(self._table.schema, error_table_name(self._table.name)),
+            targets=SQL(", ").join(map(Identifier, targets)),
+            sources=SQL(", ").join(sources),
+            arrays=SQL(", ").join(SQL(f"${n}::text[]") for n in range(1, len(given) + 1)),
+            given=SQL(", ").join(Identifier(column.name) for column in given),
+        )
+        psycopg.RawCursor(connection).execute(statement, [values[column.name] for column in given])
+
+
+def _columns(
+    connection: psycopg.Connection[Any], schema: str, name: str
+) -> list[tuple[_Column, bool]]:
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_COLUMNS, (schema, name))
+        return [(_Column(*column), may_insert) for *column, may_insert in cursor]
+
+
+def _values(
+    connection: psycopg.Connection[Any], rows: Sequence[ErrorRow]
+) -> dict[str, list[str | None]]:
+    every_character = connection.info.parameter_status("server_encoding") == "UTF8"
+    bodies = iter(storable(connection, [row.data for row in rows if row.data is not None]))
+    values: dict[str, list[str | None]] = {name: [] for name in _WRITTEN}
+    for row in rows:
+        kept = {
+            "record_id": row.record_id,
+            "client_id": row.client_id,
+            "operation": row.operation,
+            "error_type": row.refusal.error_type,
+            "error_message": row.refusal.message,
+            "field_id": row.refusal.field,
+            "ver": row.ver,
+            "sqlstate": row.refusal.sqlstate,
+            "constraint_name": row.refusal.constraint,
+            "queue": row.queue,
+            "message_id": row.message_id,
+            "dag_id": row.run.dag_id or None,
+            "run_id": row.run.run_id or None,
+        }
+        for name, text in kept.items():
+            values[name].append(storable_text(text, every_character))
+        if row.data is not None:
+            values["record_data"].append(next(bodies))
+        else:
+            values["record_data"].append(stream_fields(row.fields) if row.fields else None)
+    return values
+
+
+def _raise_transient(error: psycopg.Error) -> None:
+    if failure_of(error) in (FailureClass.TRANSIENT, FailureClass.TOO_SLOW):
+        raise error
