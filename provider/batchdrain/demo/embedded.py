@@ -19,8 +19,6 @@ from batchdrain.errors import SystemicError
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 """Long enough for crash recovery; a server that starts afresh takes under a second."""
-BUSY_SECONDS = 10.0
-"""How long a taken port, or the memory of a server that was just killed, is waited for."""
 POLL_SECONDS = 0.01
 PORTS = range(15_000, 32_000)
 """Below the ports that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections,
@@ -41,6 +39,8 @@ class EmbeddedServer(ABC):
 
     name: str
     ladder: Ladder
+    patience = 10.0
+    """Seconds to wait for what an earlier server may still hold: port, shared memory, folder."""
 
     def __init__(
         self,
@@ -173,6 +173,7 @@ class EmbeddedServer(ABC):
             account=self._account,
             ladder=self.ladder,
             lock=None if kept is None else kept / f"{self.name}.lock",
+            patience=self.patience,
         )
         self._folder = self._lifeline.folder
         self._data = (kept or self._folder) / self.name
@@ -181,7 +182,7 @@ class EmbeddedServer(ABC):
         return self._lifeline
 
     def _start(self, lifeline: Lifeline) -> None:
-        deadline = time.monotonic() + BUSY_SECONDS
+        deadline = time.monotonic() + self.patience
         while True:
             port = self._port or free_port()
             seen = self.log.stat().st_size

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 WATCH_SECONDS = 0.3
-LOCK_SECONDS = 10.0
 RUN_SECONDS = 60.0
 REMOVE_SECONDS = 5.0
 
@@ -37,7 +36,7 @@ class Guard:
         self._group: int | None = spec["group"]
         self._ladder: Sequence[tuple[str, float]] = spec["ladder"]
         self._server: subprocess.Popen[bytes] | None = None
-        self._lock = -1 if spec["lock"] is None else take_lock(Path(spec["lock"]))
+        self._lock = -1 if spec["lock"] is None else take_lock(spec["lock"], spec["patience"])
         self.folder = tempfile.mkdtemp(prefix=spec["prefix"], dir=spec["base"])
         if self._user is not None:
             os.chown(self.folder, self._user, self._group or 0)
@@ -98,14 +97,14 @@ class Guard:
                 self._server.wait(seconds)
 
 
-def take_lock(path: Path) -> int:
+def take_lock(path: str, seconds: float) -> int:
     """Lock a kept folder for one server and return the lock's descriptor.
 
-    Waits up to ten seconds, because the guard of an earlier run may still be stopping its server.
+    Waits so many seconds, because the guard of an earlier run may still be stopping its server.
     Raises BlockingIOError when the folder stays in use.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + LOCK_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

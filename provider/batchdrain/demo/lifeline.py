@@ -24,11 +24,18 @@ class Lifeline:
     """One guard process (see `batchdrain.demo.guard`) and the run folder that it owns.
 
     `ladder` is how the guard stops the server when we are gone; `lock` a file that only one guard
-    may hold, None where the server keeps nothing.
+    may hold, None where the server keeps nothing; `patience` the seconds to wait for it.
     """
 
     def __init__(
-        self, *, base: Path, prefix: str, account: Account | None, ladder: Ladder, lock: Path | None
+        self,
+        *,
+        base: Path,
+        prefix: str,
+        account: Account | None,
+        ladder: Ladder,
+        lock: Path | None,
+        patience: float,
     ) -> None:
         spec = {
             "parent": os.getpid(),
@@ -38,6 +45,7 @@ class Lifeline:
             "group": None if account is None else account.gid,
             "ladder": ladder,
             "lock": None if lock is None else str(lock),
+            "patience": patience,
         }
         self._turn = threading.Lock()
         self._guard = subprocess.Popen(
@@ -53,8 +61,7 @@ class Lifeline:
             self.close()
             raise ConfigurationError(
                 f"The folder {lock.parent if lock else base} can't be used for a server "
-                f"({greeting.get('error')}); "
-                "stop the one that uses it, or give another folder."
+                f"({greeting.get('error')}); stop the one that uses it, or give another folder."
             )
         self.folder = Path(greeting["folder"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -64,8 +65,11 @@ class PostgresServer(EmbeddedServer):
             self.password = secret.read_text(encoding="utf-8").strip()
             return
         self._write(secret, self.password)
+        # Under another name until it is complete, should we be cut off in between.
+        unfinished = self._data.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
         options = [
-            f"--pgdata={self._data}",
+            f"--pgdata={unfinished}",
             f"--username={self.user}",
             f"--pwfile={secret}",
             "--auth=scram-sha-256",
@@ -81,6 +85,7 @@ class PostgresServer(EmbeddedServer):
         if self._run(str(program), *options) != 0:
             said = self.log.read_text(encoding="utf-8", errors="replace").strip()
             raise SystemicError(f"initdb could not make {self._data}: {said[-1000:]}")
+        unfinished.rename(self._data)
         if self._keep is None:
             secret.unlink()
 
