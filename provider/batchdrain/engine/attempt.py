@@ -18,7 +18,7 @@ from batchdrain.engine.position import Ledger, Move
 from batchdrain.engine.records import BatchResult, Record, Refusal
 from batchdrain.engine.reports import read_outcome, read_report
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.engine.statements.isolation import BLOCK, OUTCOME, SET_WORK, work_of
+from batchdrain.engine.statements.isolation import OUTCOME, SET_WORK, block_of, work_of
 from batchdrain.engine.statements.shape import SetStatement, Shape, StatementStyle
 from batchdrain.engine.transaction import BEGIN, CONSTRAINTS_IMMEDIATE, Command, send
 
@@ -100,8 +100,12 @@ class Attempt:
                 )
                 for step in plan.steps
             ]
-        work = work_of(plan.table, plan.steps)
-        return [Command(SET_WORK, (work,)), Command(BLOCK, prepare=False), Command(OUTCOME)]
+        shapes = list(dict.fromkeys(step.shape for step in plan.steps))
+        return [
+            Command(SET_WORK, (work_of(shapes, plan.steps),)),
+            Command(block_of(plan.table, shapes), prepare=False),
+            Command(OUTCOME),
+        ]
 
     def _refused(
         self,

@@ -19,7 +19,7 @@ from batchdrain.engine.questions import refusal_of
 from batchdrain.engine.records import Refusal
 from batchdrain.engine.reports import constrained, read_report
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.engine.statements.questions import conversions
+from batchdrain.engine.statements.questions import conversion
 from batchdrain.engine.statements.shape import Shape, StatementStyle
 from batchdrain.engine.transaction import Command, send
 
@@ -115,16 +115,16 @@ class Bisection:
     def _refusal(self, shape: Shape, record: Ready, error: psycopg.Error) -> Refusal:
         if error.diag.column_name or error.diag.table_name:
             return refusal_of(error, constrained(self._table, error.diag.constraint_name))
-        for column, text in conversions(self._table, shape.carried):
+        for column in self._table.columns:
+            if column.name not in shape.carried:
+                continue
+            probe = Command(f"SELECT {conversion(column)}", (record.data.decode(),))
             try:
-                send(
-                    self._connection,
-                    [_SAVEPOINT, Command(text, (record.data.decode(),)), _RELEASE],
-                )
-            except psycopg.Error as probe:
+                send(self._connection, [_SAVEPOINT, probe, _RELEASE])
+            except psycopg.Error as failure:
                 self._back()
-                if failure_of(probe) is FailureClass.REFUSED:
-                    return refusal_of(error, column)
+                if failure_of(failure) is FailureClass.REFUSED:
+                    return refusal_of(error, column.name)
                 raise
         return refusal_of(error)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from batchdrain.engine.catalog import Column, Table
 from batchdrain.engine.statements.quoting import definition, listed, quoted, unused_name
 
@@ -36,19 +34,16 @@ def same_value(column: Column) -> str:
     return f"SELECT a = b FROM jsonb_to_record($1::jsonb) AS r({values})"
 
 
-def conversion(column: Column) -> str:
-    """Return the statement that fails when $1's value of the column does not convert."""
+def conversion(column: Column, document: str = "$1::jsonb") -> str:
+    """Return what, behind SELECT, fails when a record's value of the column does not convert.
+
+    `document` is an expression for the record.
+    """
     return (
-        f"SELECT count({quoted(column.name)}) "
-        f"FROM jsonb_to_record($1::jsonb) AS r({definition(column)})"
+        f"count({quoted(column.name)}) FROM jsonb_to_record({document}) AS r({definition(column)})"
     )
 
 
 def _key_definitions(table: Table) -> str:
     columns = {column.name: column for column in table.columns}
     return ", ".join(definition(columns[name]) for name in table.key)
-
-
-def conversions(table: Table, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return column and `conversion` statement for each named column, in the table's order."""
-    return [(c.name, conversion(c)) for c in table.columns if c.name in names]

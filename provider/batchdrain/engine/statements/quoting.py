@@ -12,6 +12,20 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Return text as a string literal, whatever standard_conforming_strings says."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
+
+
+def dollar_quoted(text: str) -> str:
+    """Return text as a dollar-quoted literal, its tag lengthened until the text does not hold it."""
+    tag = "$batchdrain$"
+    while tag in text:
+        tag = f"{tag[:-1]}_$"
+    return f"{tag}{text}{tag}"
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as a comma-separated list of quoted identifiers."""
     return ", ".join(quoted(name) for name in names)

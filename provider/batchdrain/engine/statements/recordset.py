@@ -28,61 +28,63 @@ class Recordset:
 
     def statement(self, table: Table, shape: Shape) -> SetStatement:
         """Write the statement for records of `shape`."""
-        writers = {
-            Operation.INSERT: _insert,
-            Operation.UPDATE: _update,
-            Operation.DELETE: _delete,
-            Operation.UPSERT: _upsert,
-        }
-        return writers[shape.operation](table, shape)
+        return expanding(table, shape, "$1::jsonb")
 
     def parameters(self, records: Sequence[bytes]) -> tuple[Any, ...]:
         """Join the records into one JSON array."""
         return (f"[{b','.join(records).decode()}]",)
 
 
-def _insert(table: Table, shape: Shape) -> SetStatement:
+def expanding(table: Table, shape: Shape, document: str, into: str = "") -> SetStatement:
+    """Write the statement that expands the JSON array which the expression `document` gives.
+
+    `into` is put behind the list of what a reporting statement returns (PL/pgSQL's INTO).
+    """
+    if shape.operation is Operation.INSERT:
+        return _insert(table, shape, document)
+    number = unused_name(table, "n")
+    write = {
+        Operation.UPDATE: _update,
+        Operation.DELETE: _delete,
+        Operation.UPSERT: _upsert,
+    }[shape.operation]
+    text = f"""WITH r AS MATERIALIZED ({_numbered(table, shape, document, number)}),
+{write(table, shape, number, into)}"""
+    return SetStatement(text, reports=True)
+
+
+def _insert(table: Table, shape: Shape, document: str) -> SetStatement:
     text = f"""INSERT INTO {qualified(table)} ({listed(shape.insert)})
-SELECT {listed(shape.insert)} FROM jsonb_to_recordset($1::jsonb) AS r({_definitions(table, shape)})
+SELECT {listed(shape.insert)}
+FROM jsonb_to_recordset({document}) AS r({_definitions(table, shape)})
 {_key_order(table, shape)}"""
     return SetStatement(text, reports=False)
 
 
-def _update(table: Table, shape: Shape) -> SetStatement:
-    number = unused_name(table, "n")
-    changed = _changed_rows(table, shape, number)
-    text = f"""WITH r AS MATERIALIZED ({_numbered(table, shape, number)}),
-u AS ({changed})
-{_report(table, number, "u")}"""
-    return SetStatement(text, reports=True)
+def _update(table: Table, shape: Shape, number: str, into: str) -> str:
+    return f"""u AS ({_changed_rows(table, shape, number)})
+{_report(table, number, into)}"""
 
 
-def _delete(table: Table, shape: Shape) -> SetStatement:
-    number = unused_name(table, "n")
-    text = f"""WITH r AS MATERIALIZED ({_numbered(table, shape, number)}),
-u AS (DELETE FROM {qualified(table)} AS t USING r
+def _delete(table: Table, _: Shape, number: str, into: str) -> str:
+    return f"""u AS (DELETE FROM {qualified(table)} AS t USING r
   WHERE {_in_scope(table)} RETURNING r.{quoted(number)})
-{_report(table, number, "u")}"""
-    return SetStatement(text, reports=True)
+{_report(table, number, into)}"""
 
 
-def _upsert(table: Table, shape: Shape) -> SetStatement:
+def _upsert(table: Table, shape: Shape, number: str, into: str) -> str:
     """Update what exists in scope, insert what does not exist at all.
 
     Both parts see the table as it was when the statement began, so a row is never touched twice.
     """
-    number = unused_name(table, "n")
-    changed = _changed_rows(table, shape, number)
-    text = f"""WITH r AS MATERIALIZED ({_numbered(table, shape, number)}),
-u AS ({changed}),
+    return f"""u AS ({_changed_rows(table, shape, number)}),
 i AS (INSERT INTO {qualified(table)} ({listed(shape.insert)})
   SELECT {listed(shape.insert)} FROM r
   WHERE NOT EXISTS (SELECT FROM {qualified(table)} AS t WHERE {_same_key(table)})
   RETURNING 1)
-SELECT NULL::bigint[], array_agg(r.{quoted(number)})
+SELECT NULL::bigint[], array_agg(r.{quoted(number)}) {into}
 FROM r WHERE NOT EXISTS (SELECT FROM u WHERE u.{quoted(number)} = r.{quoted(number)})
 AND EXISTS (SELECT FROM {qualified(table)} AS t WHERE {_same_key(table)})"""
-    return SetStatement(text, reports=True)
 
 
 def _changed_rows(table: Table, shape: Shape, number: str) -> str:
@@ -98,20 +100,20 @@ def _changed_rows(table: Table, shape: Shape, number: str) -> str:
   FROM r WHERE {_in_scope(table)} RETURNING r.{quoted(number)}"""
 
 
-def _numbered(table: Table, shape: Shape, number: str) -> str:
+def _numbered(table: Table, shape: Shape, document: str, number: str) -> str:
     """Every record converted and numbered from 1, in key order so that locks are taken in it."""
-    return f"""SELECT * FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (
+    return f"""SELECT * FROM ROWS FROM (jsonb_to_recordset({document}) AS (
   {_definitions(table, shape)})) WITH ORDINALITY AS r({listed(shape.carried)}, {quoted(number)})
   ORDER BY {", ".join(f"r.{quoted(name)}" for name in table.key)}"""
 
 
-def _report(table: Table, number: str, applied: str) -> str:
+def _report(table: Table, number: str, into: str) -> str:
     n = quoted(number)
     return f"""SELECT array_agg({n}) FILTER (WHERE NOT present),
-  array_agg({n}) FILTER (WHERE present)
+  array_agg({n}) FILTER (WHERE present) {into}
 FROM (SELECT r.{n},
     EXISTS (SELECT FROM {qualified(table)} AS t WHERE {_same_key(table)}) AS present
-  FROM r WHERE NOT EXISTS (SELECT FROM {applied} WHERE {applied}.{n} = r.{n})) AS missing"""
+  FROM r WHERE NOT EXISTS (SELECT FROM u WHERE u.{n} = r.{n})) AS missing"""
 
 
 def _same_key(table: Table) -> str:
