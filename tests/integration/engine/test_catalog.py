@@ -66,6 +66,12 @@ def test_a_plain_table_is_described_and_cut_into_waves(connection: Connection) -
     assert not table.row_security
 
 
+def test_a_collation_of_its_own_is_named(connection: Connection) -> None:
+    connection.execute('CREATE TABLE t (id int PRIMARY KEY, a text, b text COLLATE "POSIX")')
+    collations = {c.name: c.collation for c in read_table(connection, "t").columns}
+    assert collations == {"id": None, "a": None, "b": 'pg_catalog."POSIX"'}
+
+
 def test_the_scope_is_what_the_deployment_names(connection: Connection) -> None:
     connection.execute("CREATE TABLE t (id int PRIMARY KEY, _client_id text, tenant text)")
     assert read_table(connection, "t", {"tenant": "client_id", "other": "ver"}).scope == (

@@ -156,6 +156,21 @@ def test_who_must_know_waits_for_the_commit(state: Connection, database: str) ->
     assert row.position == "1-0"
 
 
+def test_the_position_tells_whether_a_batch_was_committed(state: Connection) -> None:
+    """Old means no, new means yes; anything else is another drain's doing."""
+    drain = ledger()
+    drain.take(state, nothing_before)
+    move = Move(START, "1-0", 1)
+    assert not drain.committed(state, move)
+    apply(state, drain, move)
+    assert drain.committed(state, move)
+    with pytest.raises(HandedOverError):
+        drain.committed(state, Move("1-5", "1-7", 1))
+    ledger("b").take(state, nothing_before)
+    with pytest.raises(HandedOverError):
+        drain.committed(state, move)
+
+
 def test_a_queue_without_row_reads_as_none(state: Connection) -> None:
     assert ledger().read(state) is None
     assert "was removed" in str(ledger().handed_over(state))
