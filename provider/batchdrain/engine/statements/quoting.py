@@ -19,7 +19,7 @@ def literal(text: str) -> str:
 
 
 def dollar_quoted(text: str) -> str:
-    """Return text as a dollar-quoted literal, its tag lengthened until the text does not hold it."""
+    """Return text as a dollar-quoted literal whose tag the text does not hold."""
     tag = "$batchdrain$"
     while tag in text:
         tag = f"{tag[:-1]}_$"

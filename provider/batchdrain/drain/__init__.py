@@ -1,0 +1,23 @@
+"""Joins a queue and an engine. Runs without Airflow."""
+
+from batchdrain.drain.intake import MessageFormat
+from batchdrain.drain.loop import drain
+from batchdrain.drain.report import (
+    BatchReport,
+    DrainLimits,
+    DrainObserver,
+    DrainOutcome,
+    Ending,
+    StopSignal,
+)
+
+__all__ = [
+    "BatchReport",
+    "DrainLimits",
+    "DrainObserver",
+    "DrainOutcome",
+    "Ending",
+    "MessageFormat",
+    "StopSignal",
+    "drain",
+]

@@ -1,0 +1,47 @@
+"""The brake: stops a drain that would refuse too large a share of its records (SEMANTICS §4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from batchdrain.engine.records import BatchResult
+from batchdrain.errors import BrakeError
+
+
+class Brake:
+    """Counts what a drain refuses; a producer's bad deploy must not empty a queue into errors."""
+
+    def __init__(self, max_refused_share: float, brake_after: int) -> None:
+        self._max_share = max_refused_share
+        self._after = brake_after
+        self._records = 0
+        self._refused = 0
+
+    def judge(self, result: BatchResult) -> None:
+        """Look at a batch before it is committed.
+
+        Raises BrakeError when, with it, at least `brake_after` records were seen and more than
+        `max_refused_share` of them refused.
+        """
+        records = self._records + len(result.results)
+        refused = self._refused + result.refused
+        if records < self._after or refused <= self._max_share * records:
+            return
+        kinds = Counter(
+            (entry.refusal.error_type, entry.refusal.field)
+            for entry in result.results
+            if entry.refusal is not None
+        )
+        (error_type, field), count = kinds.most_common(1)[0]
+        column = f" in column {field}" if field else ""
+        raise BrakeError(
+            f"the brake: {refused} of {records} records would be refused, more than "
+            f"max_refused_share={self._max_share:g} allows; most often {error_type}{column} "
+            f"({count} of the last {len(result.results)}); nothing of this batch was consumed: "
+            "mend the producer or the table, or raise max_refused_share for one run"
+        )
+
+    def count(self, result: BatchResult) -> None:
+        """Remember a committed batch."""
+        self._records += len(result.results)
+        self._refused += result.refused

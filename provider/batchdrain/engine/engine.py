@@ -1,0 +1,202 @@
+"""The engine: applies batches of records to one table, each batch in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+
+from batchdrain.engine import batch_log
+from batchdrain.engine.attempt import Attempt
+from batchdrain.engine.batch_log import BatchEntry
+from batchdrain.engine.catalog import read_table
+from batchdrain.engine.error_table import ErrorTable
+from batchdrain.engine.position import Ledger, Move, Position, create_state
+from batchdrain.engine.records import BatchResult, Malformed, Record
+from batchdrain.engine.run import Run
+from batchdrain.engine.session import Session
+from batchdrain.engine.settings import EngineSettings
+from batchdrain.engine.statements.recordset import Recordset
+from batchdrain.engine.target import Judge, StaleTableError, Target
+from batchdrain.engine.transaction import settings_command
+from batchdrain.errors import SystemicError, TransientError
+
+_REREADS = 3
+"""How often a batch is planned anew because its table changed under it."""
+
+
+class BatchEngine:
+    """Applies records to one table.
+
+    `connect` opens a connection; the engine opens another when one breaks. With a `queue` every
+    batch moves the queue's position and is written to `batch_log`. Not for use by several
+    threads, save for `cancel`.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        table: str,
+        *,
+        queue: str | None = None,
+        run: Run | None = None,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self.table_name = table
+        self._run = run or Run()
+        self._settings = settings or EngineSettings()
+        self._session = Session(connect, table, self._settings.statement_timeout)
+        self._queue = queue
+        self._owned: Ledger | None = None
+        self._style = Recordset()
+        self._target: Target | None = None
+        self._unconfirmed: BatchResult | None = None
+
+    def apply(
+        self,
+        records: Sequence[Record | Malformed],
+        *,
+        move: Move | None = None,
+        judge: Judge | None = None,
+    ) -> BatchResult:
+        """Apply a batch in one transaction and return a result for every record, in input order.
+
+        Refused records are in `<table>_errors` when this returns. `judge` sees the result before
+        it is committed. Raises TransientError when nothing (or, where the reply to COMMIT was
+        lost, nothing that is known: ask `committed`) was applied and trying again may help,
+        HandedOverError when a newer drain owns the queue, SystemicError otherwise.
+        """
+        where = None if move is None else (self._ledger(), move)
+
+        def attempt(connection: psycopg.Connection[Any]) -> BatchResult:
+            for _ in range(_REREADS):
+                try:
+                    return self._aimed(connection).apply(
+                        connection, records, where, judge or _accept_all, self._committing
+                    )
+                except StaleTableError:
+                    self._target = None
+            raise TransientError(f"table {self.table_name} changes faster than it can be read")
+
+        return self._session.speak(attempt)
+
+    def open(self) -> None:
+        """Read the table and create its error table where that is missing.
+
+        Raises ConfigurationError when there is no such table, or it cannot be drained.
+        """
+        self._session.speak(self._aimed)
+
+    def take_over(self, baseline: Callable[[], int]) -> Position:
+        """Own the queue: an older drain of it ends at its next batch.
+
+        `baseline` is asked for when the queue has no position yet. Raises as `apply` does.
+        """
+
+        def take(connection: psycopg.Connection[Any]) -> Position:
+            create_state(connection)
+            return self._ledger().take(connection, baseline)
+
+        return self._session.speak(take)
+
+    def committed(self, move: Move) -> bool:
+        """Whether the batch with this move was committed, asked after a TransientError.
+
+        Raises HandedOverError when a newer drain owns the queue.
+        """
+        return self._session.speak(lambda c: self._ledger().committed(c, move))
+
+    def unconfirmed_result(self) -> BatchResult:
+        """Return the result of the last batch for which COMMIT was sent."""
+        if self._unconfirmed is None:
+            raise SystemicError("no batch has been sent to be committed")
+        return self._unconfirmed
+
+    def record_loss(self, at: str, lost: int) -> None:
+        """Account for messages that Redis dropped before they were read, and log them."""
+
+        def account(connection: psycopg.Connection[Any]) -> None:
+            ledger = self._ledger()
+            entry = BatchEntry(
+                queue=ledger.queue,
+                table=self._aimed(connection).table.qualified_name,
+                style=self._style.name,
+                messages=0,
+                records=0,
+                applied=0,
+                refused=0,
+                isolated=False,
+                bytes=0,
+                position_from=at,
+                position_to=at,
+                lost=lost,
+            )
+            with connection.transaction():
+                ledger.record_loss(connection, lost)
+                command = batch_log.insert(self._run, entry)
+                psycopg.RawCursor(connection).execute(command.text.encode(), command.parameters)
+
+        self._session.speak(account)
+
+    def accept(self, at: str, accounted: int) -> None:
+        """Take the queue as Redis holds it now, by an operator's word."""
+        self._session.speak(lambda c: self._ledger().accept(c, accounted, at))
+
+    def release(self) -> None:
+        """Give the queue back, if it is still ours."""
+        self._session.speak(lambda c: self._ledger().release(c))
+
+    def cancel(self) -> None:
+        """Cancel the statement that runs now, from another thread or a signal handler."""
+        self._session.cancel()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        """Return the engine itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def _ledger(self) -> Ledger:
+        if self._queue is None:
+            raise SystemicError("an engine without a queue has no position")
+        if self._owned is None:
+            self._owned = Ledger(self._queue, secrets.token_hex(16), self._run)
+        return self._owned
+
+    def _aimed(self, connection: psycopg.Connection[Any]) -> Target:
+        if self._target is None:
+            table = read_table(connection, self.table_name, self._settings.scope)
+            opening = settings_command(
+                self._settings, self._run.application_name(self._queue or self.table_name)
+            )
+            self._target = Target(
+                table,
+                self._settings.scope,
+                ErrorTable.open(connection, table),
+                Attempt(self._style, self._settings, opening, self._session.cancelled),
+                opening,
+                self._run,
+                self._session.cancelled,
+            )
+        return self._target
+
+    def _committing(self, result: BatchResult) -> None:
+        self._unconfirmed = result
+
+
+def _accept_all(result: BatchResult) -> None:
+    """Let every batch through."""

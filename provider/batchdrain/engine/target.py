@@ -1,0 +1,179 @@
+"""One table as it stands now, and how a batch gets into it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from batchdrain.engine import batch_log
+from batchdrain.engine.attempt import Attempt, Attempted, Mode
+from batchdrain.engine.catalog import Table, missing_privilege, read_table
+from batchdrain.engine.classify import Classifier
+from batchdrain.engine.error_table import ErrorTable
+from batchdrain.engine.failures import FailureClass, failure_of
+from batchdrain.engine.plan import Plan, plan
+from batchdrain.engine.position import Ledger, Move
+from batchdrain.engine.questions import Questioner
+from batchdrain.engine.records import BatchResult, Malformed, Record, Refusal
+from batchdrain.engine.refused import error_rows
+from batchdrain.engine.run import Run
+from batchdrain.engine.transaction import COMMIT, Command, roll_back, send
+from batchdrain.errors import ConfigurationError, SystemicError
+
+Judge = Callable[[BatchResult], None]
+"""Looks at a batch before it is committed; raises to have it rolled back."""
+
+
+class StaleTableError(Exception):
+    """The table is no longer what the catalog said when it was read."""
+
+
+class Target:
+    """Applies batches to the table that `table` describes; made anew when the table changes."""
+
+    def __init__(
+        self,
+        table: Table,
+        scope: Mapping[str, str],
+        errors: ErrorTable,
+        attempt: Attempt,
+        opening: Command,
+        run: Run,
+        cancelled: Callable[[float], bool],
+    ) -> None:
+        self.table = table
+        self._scope = scope
+        self._errors = errors
+        self._attempt = attempt
+        self._run = run
+        self._cancelled = cancelled
+        self._classifier = Classifier(table)
+        self._opening = opening
+        self._same_scopes: dict[tuple[str, bytes, bytes], bool | Refusal] = {}
+
+    def apply(
+        self,
+        connection: psycopg.Connection[Any],
+        records: Sequence[Record | Malformed],
+        move: tuple[Ledger, Move] | None,
+        judge: Judge,
+        committing: Callable[[BatchResult], None],
+    ) -> BatchResult:
+        """Apply a batch in one transaction; `committing` sees the result just before COMMIT.
+
+        Raises StaleTableError when the table has changed and the batch has to be planned anew,
+        HandedOverError, SystemicError, or psycopg.Error.
+        """
+        self._check_privileges(records)
+        planned = self._plan(connection, records)
+        attempted = self._attempted(connection, planned, move)
+        if move is not None and not attempted.owned:
+            roll_back(connection)
+            raise move[0].handed_over(connection)
+        result = attempted.result
+        if result.refused:
+            self._record_refusals(connection, planned, attempted, move)
+        judge(result)
+        committing(result)
+        send(connection, [COMMIT])
+        return result
+
+    def _check_privileges(self, records: Sequence[Record | Malformed]) -> None:
+        operations = {record.operation for record in records if isinstance(record, Record)}
+        sentence = missing_privilege(self.table, operations)
+        if sentence:
+            raise ConfigurationError(sentence)
+
+    def _plan(
+        self, connection: psycopg.Connection[Any], records: Sequence[Record | Malformed]
+    ) -> Plan:
+        found = self._classifier.classify(records)
+        if found.undefined_columns:
+            self._raise_if_stale(connection)
+        questioner = Questioner(connection, self.table, self._opening, self._same_scopes)
+        questioner.settle(self._classifier, records, found)
+        return plan(self.table, self._classifier, records, found)
+
+    def _attempted(
+        self,
+        connection: psycopg.Connection[Any],
+        planned: Plan,
+        move: tuple[Ledger, Move] | None,
+    ) -> Attempted:
+        mode = Mode.ON_SERVER if planned.one_by_one else Mode.SETS
+        while True:
+            started = time.monotonic()
+            try:
+                attempted = self._attempt.run(connection, mode, planned, self._classifier, move)
+            except psycopg.Error as error:
+                roll_back(connection)
+                following = _following(mode, failure_of(error))
+                if following is None or (
+                    failure_of(error) is FailureClass.TOO_SLOW and self._cancelled(started)
+                ):
+                    raise
+                if failure_of(error) is FailureClass.PASSING:
+                    self._raise_if_stale(connection)
+                mode = following
+            else:
+                self._check_doubtful_refusals(connection, planned, attempted)
+                return attempted
+
+    def _check_doubtful_refusals(
+        self, connection: psycopg.Connection[Any], planned: Plan, attempted: Attempted
+    ) -> None:
+        """Errors of class 42 are about a record only when others of its batch pass.
+
+        Raises StaleTableError when the table has changed, SystemicError when nothing passed.
+        """
+        doubtful = [
+            entry.refusal
+            for ordinal, entry in enumerate(attempted.result.results)
+            if entry.refusal is not None
+            and ordinal not in planned.refused
+            and (entry.refusal.sqlstate or "").startswith("42")
+            and not (self.table.row_security and entry.refusal.sqlstate == "42501")
+        ]
+        if not doubtful:
+            return
+        self._raise_if_stale(connection)
+        if attempted.result.applied == 0:
+            roll_back(connection)
+            raise SystemicError(
+                f"table {self.table.qualified_name} takes none of {len(doubtful)} records: "
+                f"{doubtful[0].message} ({doubtful[0].error_type}); mend the table or its "
+                "triggers; nothing was consumed"
+            )
+
+    def _raise_if_stale(self, connection: psycopg.Connection[Any]) -> None:
+        if read_table(connection, self.table.qualified_name, self._scope) != self.table:
+            roll_back(connection)
+            raise StaleTableError
+
+    def _record_refusals(
+        self,
+        connection: psycopg.Connection[Any],
+        planned: Plan,
+        attempted: Attempted,
+        move: tuple[Ledger, Move] | None,
+    ) -> None:
+        result = attempted.result
+        queue = move[0].queue if move is not None else None
+        self._errors.write(connection, error_rows(planned, result, queue, self._run))
+        if attempted.log_entry is not None:
+            amended = batch_log.amend(
+                attempted.log_entry, result.applied, result.refused, result.isolated
+            )
+            send(connection, [amended])
+
+
+def _following(mode: Mode, failure: FailureClass) -> Mode | None:
+    """What to try after a failure in `mode`; None when it is not about single records."""
+    if failure is FailureClass.TOO_SLOW:
+        return Mode.HALVING if mode is not Mode.HALVING else None
+    if failure in (FailureClass.REFUSED, FailureClass.PASSING):
+        return {Mode.SETS: Mode.ON_SERVER, Mode.ON_SERVER: Mode.HALVING}.get(mode)
+    return None
