@@ -1,0 +1,91 @@
+"""Which tables may be drained, as the option `tables` gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from batchdrain.queues.keys import keys_of
+
+_ENTRY = re.compile(r"(?P<table>[^:.,*\s]+(?:\.[^:.,*\s]+)?)(?::(?P<shards>\d+))?")
+MAX_SHARDS = 1000
+"""Airflow expands at most 1,024 mapped tasks by default (`[core] max_map_length`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedTable:
+    """One table of the list; `shards` is the number of its queues, None for one without shards."""
+
+    table: str
+    shards: int | None = None
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        """Return the keys of the table's queues in Redis, shards in order."""
+        return tuple(str(key) for key in keys_of(self.table, self.shards, prefix))
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """The tables that may be drained; `any_table` is `*`, and then `tables` is empty."""
+
+    tables: tuple[AllowedTable, ...] = ()
+    any_table: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables' names, in the order of the list."""
+        return tuple(entry.table for entry in self.tables)
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        """Return the keys of all queues that the list allows, in its order."""
+        return tuple(key for entry in self.tables for key in entry.keys(prefix))
+
+    def only(self, names: Iterable[str]) -> AllowList:
+        """Return the list cut down to these tables.
+
+        Raises ValueError naming those that aren't in it.
+        """
+        chosen = list(names)
+        unknown = [name for name in chosen if name not in self.names]
+        if unknown:
+            raise ValueError(
+                f"{', '.join(map(repr, unknown))} may not be drained; "
+                f"these tables may: {', '.join(self.names) or 'none'}"
+            )
+        return AllowList(tuple(entry for entry in self.tables if entry.table in chosen))
+
+
+def parse_allow_list(value: str | Sequence[str] | AllowList) -> AllowList:
+    """Read a list such as `airports, flights:4`, given as one text or as a sequence, or `*`.
+
+    Raises ValueError with what is wrong with it.
+    """
+    if isinstance(value, AllowList):
+        return value
+    entries = value.split(",") if isinstance(value, str) else list(value)
+    entries = [entry.strip() for entry in entries if entry.strip()]
+    if "*" in entries:
+        if len(entries) > 1:
+            raise ValueError("* stands alone: it already means every table")
+        return AllowList(any_table=True)
+    tables = tuple(_parse_entry(entry) for entry in entries)
+    names = [entry.table for entry in tables]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"it names {', '.join(twice)} twice")
+    if not tables:
+        raise ValueError("it names no table")
+    return AllowList(tables)
+
+
+def _parse_entry(entry: str) -> AllowedTable:
+    match = _ENTRY.fullmatch(entry)
+    if match is None:
+        raise ValueError(
+            f"{entry!r} is no table: write table, schema.table or table:shards, separated by commas"
+        )
+    shards = None if match["shards"] is None else int(match["shards"])
+    if shards is not None and not 1 <= shards <= MAX_SHARDS:
+        raise ValueError(f"{entry!r} must have between 1 and {MAX_SHARDS} shards")
+    return AllowedTable(match["table"], shards)

@@ -1,0 +1,1 @@
+"""Builds the DAGs that a deployment uses."""

@@ -1,0 +1,146 @@
+"""Builds a DAG that drains queues: list_queues → drain, once per queue → summarize_errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, MultipleCronTriggerTimetable, TriggerRule
+
+from batchdrain import configuration as options
+from batchdrain.allow_list import AllowList
+from batchdrain.cadence import Cadence
+from batchdrain.dags.trigger_form import trigger_form
+from batchdrain.operators.assets import tables_alias
+from batchdrain.operators.backoff import retry_arguments
+from batchdrain.operators.drain_queue import PARENT_WAIT_SECONDS, RETRIES, DrainQueueOperator
+from batchdrain.operators.list_queues import ListQueuesOperator
+from batchdrain.operators.summarize_errors import SummarizeErrorsOperator
+
+FROM_CONFIGURATION = "from configuration"
+"""The schedule that the options cadence, peak_cadence, peak_window and timezone make."""
+
+_DOCS = """
+Applies the records that wait in Redis queues to the PostgreSQL tables they belong to, in batches,
+each of them exactly once.
+
+**Runs:** {when}. **Tables:** {tables}.
+
+- `list_queues` finds the queues with a backlog. It leaves out those that another run is working on.
+- `drain`, once per queue, applies the backlog; tables that others refer to come first.
+- `summarize_errors` counts what was applied and what was refused. Refused records are in
+  `<table>_errors`, each with the reason.
+- `all_drained` makes the run fail if a drain has failed.
+
+A drain that fails changes nothing but what it has already committed; its retry goes on from there.
+"""
+
+
+def build_drain_dag(
+    dag_id: str,
+    *,
+    tables: str | Sequence[str] | AllowList | None = None,
+    prefix: str | None = None,
+    postgres_conn_id: str | None = None,
+    redis_conn_id: str | None = None,
+    schedule: Any = FROM_CONFIGURATION,
+    cadence: int | None = None,
+    peak_cadence: int | None = None,
+    peak_window: str | None = None,
+    timezone: str | None = None,
+    pool: str | None = None,
+    batch_size: int | None = None,
+    max_records: int | None = None,
+    max_seconds: float | None = None,
+    max_refused_share: float | None = None,
+    scope: Mapping[str, str] | str | None = None,
+    parent_wait: float = PARENT_WAIT_SECONDS,
+    retries: int = RETRIES,
+    max_active_runs: int = 3,
+    tags: Sequence[str] = (),
+    **dag_arguments: Any,
+) -> DAG:
+    """Return a DAG that drains the queues of some tables into one target database.
+
+    What is left out comes from section `[batchdrain]`; schedule and pool are read here, everything
+    else when a task runs. `schedule` is anything that Airflow takes, None for a DAG that is only
+    triggered. `parent_wait` bounds, in seconds, how long a table's drain waits for the tables it
+    refers to. Further arguments go to Airflow's DAG. Opens no connection. Raises ConfigurationError
+    naming the option for a bad value.
+    """
+    rhythm: Cadence | None = None
+    if schedule == FROM_CONFIGURATION:
+        rhythm = _cadence(cadence, peak_cadence, peak_window, timezone)
+        schedule = MultipleCronTriggerTimetable(*rhythm.crons(), timezone=rhythm.timezone)
+    allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
+    chosen_pool = options.POOL.read(pool)
+    when = rhythm.words() if rhythm else "on a schedule of its own"
+    connections: dict[str, Any] = {
+        "prefix": prefix,
+        "postgres_conn_id": postgres_conn_id,
+        "redis_conn_id": redis_conn_id,
+    }
+    with DAG(
+        dag_id,
+        description=f"Drains Redis queues into PostgreSQL: {when}",
+        doc_md=_DOCS.format(when=when, tables=_described(allowed)),
+        schedule=schedule,
+        start_date=dag_arguments.pop("start_date", datetime(2025, 1, 1, tzinfo=UTC)),
+        catchup=False,
+        max_active_runs=max_active_runs,
+        params=trigger_form(allowed),
+        tags=["batchdrain", *(when.split("; ") if rhythm else ()), *tags],
+        **dag_arguments,
+    ) as dag:
+        queues = ListQueuesOperator(
+            task_id="list_queues",
+            tables=tables,
+            cadence=rhythm,
+            drain_pool=chosen_pool,
+            **connections,
+            **retry_arguments(2),
+        )
+        drained = DrainQueueOperator.partial(
+            task_id="drain",
+            map_index_template="{{ task.queue_key | default('?') }}",
+            pool=chosen_pool,
+            outlets=[tables_alias()],
+            batch_size=batch_size,
+            max_records=max_records,
+            max_seconds=max_seconds,
+            max_refused_share=max_refused_share,
+            scope=scope,
+            parent_wait=parent_wait,
+            **connections,
+            **retry_arguments(retries),
+        ).expand_kwargs(queues.output)
+        summary = SummarizeErrorsOperator(
+            task_id="summarize_errors",
+            postgres_conn_id=postgres_conn_id,
+            trigger_rule=TriggerRule.ALL_DONE,
+            **retry_arguments(2),
+        )
+        drained >> [
+            summary,
+            EmptyOperator(task_id="all_drained", trigger_rule=TriggerRule.NONE_FAILED),
+        ]
+    return dag
+
+
+def _cadence(
+    cadence: int | None, peak_cadence: int | None, peak_window: str | None, timezone: str | None
+) -> Cadence:
+    return Cadence(
+        off_peak=options.CADENCE.read(cadence),
+        peak=options.PEAK_CADENCE.read(peak_cadence),
+        window=options.PEAK_WINDOW.read(peak_window),
+        timezone=options.TIMEZONE.read(timezone),
+    )
+
+
+def _described(allowed: AllowList | None) -> str:
+    if allowed is None:
+        return f"none yet; set {options.TABLES.environment}"
+    return "every table that the role may write" if allowed.any_table else ", ".join(allowed.names)

@@ -1,0 +1,81 @@
+"""The form that Airflow shows when somebody triggers a drain by hand."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+from batchdrain.allow_list import AllowList
+
+_AS_CONFIGURED = "Empty: as configured."
+
+
+def trigger_form(allowed: AllowList | None) -> dict[str, Param]:
+    """Return the Params of a drain DAG; without a list of names the tables are free text."""
+    return {
+        "tables": _tables(allowed),
+        "batch_size": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=100_000,
+            title="Batch size",
+            description=f"The most records in one transaction. {_AS_CONFIGURED}",
+            examples=[500, 1000, 5000],
+            section="Limits",
+        ),
+        "max_records": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Most records per queue",
+            description=f"Each drain ends after about this many. {_AS_CONFIGURED}",
+            section="Limits",
+        ),
+        "max_seconds": Param(
+            None,
+            type=["null", "number"],
+            minimum=1,
+            title="Most seconds per queue",
+            description=f"Each drain ends at the next batch boundary then. {_AS_CONFIGURED}",
+            section="Limits",
+        ),
+        "max_refused_share": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            maximum=1,
+            title="Brake",
+            description="A drain stops, and consumes nothing more, when more than this share of "
+            f"its records would be refused; 1 switches the brake off. {_AS_CONFIGURED}",
+            section="Safety",
+        ),
+        "accept_rewound": Param(
+            False,
+            type="boolean",
+            title="Accept queues that went back",
+            description="Go on with a queue that holds less than PostgreSQL has applied (Redis was "
+            "restored, failed over or emptied). Messages may have been lost, or may come twice.",
+            section="Safety",
+        ),
+    }
+
+
+def _tables(allowed: AllowList | None) -> Param:
+    title = "Tables"
+    if allowed is None or allowed.any_table:
+        return Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title=title,
+            description="The tables to drain, one per line. Empty: all that are allowed.",
+        )
+    names = list(allowed.names)
+    return Param(
+        [],
+        type="array",
+        items={"type": "string", "enum": names},
+        examples=names,
+        title=title,
+        description="The tables to drain. Empty: all of them.",
+    )

@@ -1,0 +1,1 @@
+"""Airflow hooks: the connections to PostgreSQL and Redis, and what a DAG author does with them."""

@@ -1,0 +1,61 @@
+"""Looks up Airflow connections, and says how to set one that is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from batchdrain.errors import ConfigurationError
+
+
+class ConnectionLookup(BaseHook):
+    """Mixed into a hook, it turns a missing connection into a sentence."""
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Return the connection.
+
+        Raises ConfigurationError naming the connection id and the ways to set it.
+        """
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException:
+            raise ConfigurationError(
+                f"The Airflow connection {conn_id!r} does not exist: add it under Admin → "
+                f"Connections, with `airflow connections add {conn_id}`, or as the environment "
+                f"variable AIRFLOW_CONN_{conn_id.upper()}."
+            ) from None
+
+
+def extra_seconds(connection: Connection, name: str, default: float) -> float:
+    """Return a time-out from the connection's extra field, in seconds.
+
+    Raises ConfigurationError naming the field if it is no number above 0.
+    """
+    return _number(connection, name, default, lowest=0.001)
+
+
+def extra_count(connection: Connection, name: str, default: int) -> int:
+    """Return a count from the connection's extra field.
+
+    Raises ConfigurationError naming the field if it is no number of at least 0.
+    """
+    return int(_number(connection, name, default, lowest=0))
+
+
+def _number(connection: Connection, name: str, default: float, *, lowest: float) -> float:
+    value: Any = connection.extra_dejson.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if number < lowest:
+        raise ConfigurationError(
+            f"The extra field {name} of the Airflow connection {connection.conn_id!r} must be a "
+            f"number of at least {lowest:g}."
+        )
+    return number

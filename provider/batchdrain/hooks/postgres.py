@@ -1,0 +1,267 @@
+"""The hook to the target database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import psycopg
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from psycopg.rows import tuple_row
+
+from batchdrain.engine.catalog import Table, read_table
+from batchdrain.engine.engine import BatchEngine
+from batchdrain.engine.error_table import ErrorRow, ErrorTable
+from batchdrain.engine.records import Malformed, Operation, Record, RecordResult, Refusal
+from batchdrain.engine.run import Run
+from batchdrain.engine.settings import EngineSettings
+from batchdrain.errors import ConfigurationError, TransientError
+from batchdrain.hooks.connection import ConnectionLookup
+
+GivenRecord = Mapping[str, Any] | bytes
+"""A record as its column values by name, or as the JSON of such an object."""
+
+_SESSION: Mapping[str, Any] = {
+    "application_name": "batchdrain",
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 45_000,
+}
+"""How connections notice that the server is gone; extras of the Airflow connection come first.
+
+`tcp_user_timeout` is in milliseconds, the others are in seconds; see libpq, connection parameters.
+"""
+
+
+class BatchPostgresHook(PostgresHook, ConnectionLookup):
+    """Applies records to PostgreSQL tables in batches, with one result per record.
+
+    Takes a connection of type `postgres` or `batchdrain_postgres`. `settings` are the engine's
+    scope columns and time-outs.
+    """
+
+    conn_name_attr = "postgres_conn_id"
+    default_conn_name = "postgres_default"
+    conn_type = "batchdrain_postgres"
+    hook_name = "PostgreSQL (batchdrain)"
+
+    def __init__(
+        self,
+        postgres_conn_id: str = default_conn_name,
+        *,
+        settings: EngineSettings | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(postgres_conn_id=postgres_conn_id, **kwargs)
+        self.settings = settings or EngineSettings()
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Return a new psycopg connection in autocommit mode that notices a server that is gone.
+
+        Raises ConfigurationError for a connection that is not set, TransientError if the server is
+        away.
+        """
+        try:
+            connection: Any = self.get_conn()
+        except psycopg.OperationalError as error:
+            raise TransientError(
+                f"PostgreSQL at {self.address()} can't be reached or refuses the login: "
+                f"{str(error).strip()}"
+            ) from None
+        connection.autocommit = True
+        connection.row_factory = tuple_row
+        assert isinstance(connection, psycopg.Connection)
+        return connection
+
+    def address(self) -> str:
+        """Return the connection's id, server and database, for logs; it holds no secret."""
+        host, port, database = self.location()
+        return f"{self._conn_id()} ({host}:{port}/{database})"
+
+    def location(self) -> tuple[str, int, str]:
+        """Return host, port and database as the connection gives them."""
+        connection = self.get_connection(self._conn_id())
+        return (
+            connection.host or "localhost",
+            connection.port or 5432,
+            self.database or connection.schema or connection.login or "",
+        )
+
+    def engine(
+        self, table: str, *, queue: str | None = None, run: Run | None = None
+    ) -> BatchEngine:
+        """Return an engine for a table, `table` or `schema.table`; close it after use."""
+        return BatchEngine(self.connect, table, queue=queue, run=run, settings=self.settings)
+
+    def batch_insert(
+        self,
+        records: Sequence[GivenRecord],
+        table: str,
+        client_id: str | int | None = None,
+        ver: str | int | None = None,
+    ) -> list[RecordResult]:
+        """Insert the records in one transaction, in few statements.
+
+        Returns one result per record, in the order given: applied, or why it was refused; refused
+        records are in `<table>_errors` then. Raises TransientError or SystemicError when nothing
+        was applied.
+        """
+        return self._apply(Operation.INSERT, records, table, client_id, ver)
+
+    def batch_update(
+        self,
+        records: Sequence[GivenRecord],
+        table: str,
+        client_id: str | int | None = None,
+        ver: str | int | None = None,
+    ) -> list[RecordResult]:
+        """Update the rows with the records' keys in the scope; otherwise as `batch_insert`."""
+        return self._apply(Operation.UPDATE, records, table, client_id, ver)
+
+    def batch_delete(
+        self,
+        records: Sequence[GivenRecord],
+        table: str,
+        client_id: str | int | None = None,
+        ver: str | int | None = None,
+    ) -> list[RecordResult]:
+        """Delete the rows with the records' keys in the scope; otherwise as `batch_insert`."""
+        return self._apply(Operation.DELETE, records, table, client_id, ver)
+
+    def process_single_records(
+        self,
+        operation: str,
+        records: Sequence[GivenRecord],
+        table: str,
+        client_id: str | int | None = None,
+        ver: str | int | None = None,
+    ) -> list[RecordResult]:
+        """Apply the records one by one, each in a transaction of its own.
+
+        `operation` is INSERT, UPDATE, DELETE or UPSERT, in any case. Returns as `batch_insert`;
+        what was applied before an error is raised stays applied. Raises ConfigurationError for
+        another operation.
+        """
+        chosen = _operation(operation)
+        results: list[RecordResult] = []
+        with self.engine(table) as engine:
+            for record in _records(chosen, records, client_id, ver):
+                results.extend(engine.apply([record]).results)
+        return results
+
+    def save_to_error_table(
+        self,
+        records: Sequence[GivenRecord],
+        table: str,
+        refusal: Refusal,
+        operation: str | None = None,
+        client_id: str | int | None = None,
+        ver: str | int | None = None,
+    ) -> list[RecordResult]:
+        """Write the records to `<table>_errors` in one transaction, creating it when missing.
+
+        Returns a result with the refusal for each record, in the order given. Raises
+        ConfigurationError for a table that no queue can have, SystemicError when the error table
+        doesn't take the rows.
+        """
+        chosen = None if operation is None else _operation(operation)
+        given = _records(chosen or Operation.INSERT, records, client_id, ver)
+        with self.connect() as connection:
+            target = read_table(connection, table, self.settings.scope)
+            results = [
+                RecordResult(chosen and chosen.value, "", _key(target, record), refusal)
+                for record in given
+            ]
+            rows = [
+                _error_row(record, result, refusal, client_id, ver)
+                for record, result in zip(given, results, strict=True)
+            ]
+            ErrorTable.open(connection, target).write(connection, rows)
+        return results
+
+    def _apply(
+        self,
+        operation: Operation,
+        records: Sequence[GivenRecord],
+        table: str,
+        client_id: str | int | None,
+        ver: str | int | None,
+    ) -> list[RecordResult]:
+        with self.engine(table) as engine:
+            return list(engine.apply(_records(operation, records, client_id, ver)).results)
+
+    def _conn_id(self) -> str:
+        return str(getattr(self, self.conn_name_attr))
+
+    def _create_connection(self, conn_args: dict[str, Any]) -> Any:
+        given = {name: value for name, value in conn_args.items() if value is not None}
+        return super()._create_connection({**_SESSION, **given})
+
+
+def _records(
+    operation: Operation,
+    records: Sequence[GivenRecord],
+    client_id: str | int | None,
+    ver: str | int | None,
+) -> list[Record | Malformed]:
+    scope = {"client_id": client_id, "ver": ver}
+    members = {
+        name: msgspec.json.encode(value) for name, value in scope.items() if value is not None
+    }
+    return [_record(operation, record, members) for record in records]
+
+
+def _record(
+    operation: Operation, record: GivenRecord, members: Mapping[str, bytes]
+) -> Record | Malformed:
+    if not isinstance(record, bytes):
+        return Record(operation, msgspec.json.encode(dict(record)), members)
+    try:
+        msgspec.json.decode(record, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return Malformed(f"it is not JSON: {error}", record, None, operation.value, members)
+    return Record(operation, record, members)
+
+
+def _key(table: Table, record: Record | Malformed) -> list[bytes | None]:
+    if isinstance(record, Malformed):
+        return []
+    try:
+        values = msgspec.json.decode(record.data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return [bytes(values[name]) if name in values else None for name in table.key]
+
+
+def _error_row(
+    record: Record | Malformed,
+    result: RecordResult,
+    refusal: Refusal,
+    client_id: str | int | None,
+    ver: str | int | None,
+) -> ErrorRow:
+    return ErrorRow(
+        record_id=result.record_id,
+        client_id=None if client_id is None else str(client_id),
+        ver=None if ver is None else str(ver),
+        operation=result.operation,
+        refusal=refusal,
+        data=record.data if isinstance(record, Record) else record.body,
+        fields=None,
+        queue=None,
+        message_id=None,
+        run=Run(),
+    )
+
+
+def _operation(name: str) -> Operation:
+    try:
+        return Operation(name.upper())
+    except ValueError:
+        raise ConfigurationError(
+            f"The operation {name!r} is unknown: use one of {', '.join(Operation)}."
+        ) from None

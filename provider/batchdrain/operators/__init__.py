@@ -1,0 +1,1 @@
+"""Airflow operators that list queues, drain one of them, and summarize what was refused."""

@@ -1,0 +1,74 @@
+"""What a drain writes into its task's log: one line per batch, refused records by type."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import Any
+
+from batchdrain.drain import BatchReport
+
+IDS_SHOWN = 10
+"""Of each type of error in a batch, so many record ids are named."""
+
+_ID_LENGTH = 60
+
+
+class LogObserver:
+    """Writes a drain's batches and notes; row values never, record ids only for refused records."""
+
+    def __init__(self, log: logging.Logger | Any) -> None:
+        self._log = log
+
+    def batch(self, report: BatchReport) -> None:
+        """Write one line for a committed batch, and a folded group if records were refused."""
+        result = report.result
+        isolated = ", isolated" if result.isolated else ""
+        rate = len(result.results) / report.seconds if report.seconds else 0.0
+        self._log.info(
+            "batch %d: %d messages, %d records (%d bytes), %d applied, %d refused%s, "
+            "%.3f s, %.0f records/s, position %s",
+            report.number,
+            report.messages,
+            len(result.results),
+            report.size,
+            result.applied,
+            result.refused,
+            isolated,
+            report.seconds,
+            rate,
+            report.position,
+        )
+        if result.refused:
+            self._refused(report)
+
+    def note(self, sentence: str) -> None:
+        """Write a sentence."""
+        self._log.warning("%s", sentence)
+
+    def _refused(self, report: BatchReport) -> None:
+        ids: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for entry in report.result.results:
+            if entry.refusal is not None:
+                kind = (entry.refusal.error_type, entry.refusal.field or "")
+                ids[kind].append(shown(entry.record_id))
+        self._log.info("::group::Refused in batch %d", report.number)
+        for (error_type, field), records in sorted(ids.items()):
+            more = len(records) - IDS_SHOWN
+            self._log.info(
+                "%s%s: %d: %s%s",
+                error_type,
+                f" in {field}" if field else "",
+                len(records),
+                ", ".join(records[:IDS_SHOWN]),
+                f" and {more} more" if more > 0 else "",
+            )
+        self._log.info("::endgroup::")
+
+
+def shown(record_id: str | None) -> str:
+    """Return a record's id on one line and not too long, `(no id)` where it has none."""
+    if record_id is None:
+        return "(no id)"
+    text = record_id if record_id.isprintable() else repr(record_id)
+    return text if len(text) <= _ID_LENGTH else f"{text[:_ID_LENGTH]}\u2026"

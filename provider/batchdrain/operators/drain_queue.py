@@ -1,0 +1,240 @@
+"""Drains one queue into its table."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import AssetAlias, BaseOperator, Context
+
+from batchdrain import configuration as options
+from batchdrain.drain import (
+    DrainLimits,
+    DrainOutcome,
+    Ending,
+    MessageFormat,
+    StopSignal,
+    drain,
+)
+from batchdrain.engine.catalog import Table, read_table
+from batchdrain.engine.engine import BatchEngine
+from batchdrain.engine.position import create_state
+from batchdrain.engine.run import Run
+from batchdrain.engine.settings import EngineSettings
+from batchdrain.errors import TransientError
+from batchdrain.hooks.postgres import BatchPostgresHook
+from batchdrain.hooks.queue import RedisQueueHook
+from batchdrain.operators.assets import table_asset, tables_alias
+from batchdrain.operators.backoff import retry_arguments
+from batchdrain.operators.drain_log import LogObserver
+from batchdrain.operators.outcome import failing_clearly
+from batchdrain.operators.parent_wait import read_positions, wait_for_parents
+from batchdrain.queues.keys import QueueKey
+
+RETRIES = 5
+PARENT_WAIT_SECONDS = 60.0
+
+
+class DrainQueueOperator(BaseOperator):
+    """Drains a queue until it is empty or a limit is reached, and returns the counts.
+
+    The newest drain of a queue owns it: an older one ends with success at its next batch. A retry
+    goes on after the last commit. `table` is the one that the queue's key names, unless given.
+    `parents` maps queues to entry ids that they have to pass first; the wait for them is bounded by
+    `parent_wait` seconds. `accept_rewound` takes a queue that holds less than PostgreSQL has
+    applied as it is. Arguments left out come from section `[batchdrain]`; Params of the same name
+    come first.
+    """
+
+    template_fields: Sequence[str] = (
+        "queue_key",
+        "parents",
+        "table",
+        "prefix",
+        "postgres_conn_id",
+        "redis_conn_id",
+        "batch_size",
+        "max_records",
+        "max_seconds",
+        "max_refused_share",
+    )
+    ui_color = "#cfe8d5"
+
+    def __init__(
+        self,
+        *,
+        queue_key: str,
+        table: str | None = None,
+        parents: Mapping[str, str] | None = None,
+        parent_wait: float = PARENT_WAIT_SECONDS,
+        prefix: str | None = None,
+        postgres_conn_id: str | None = None,
+        redis_conn_id: str | None = None,
+        batch_size: int | str | None = None,
+        batch_bytes: int | None = None,
+        max_records: int | str | None = None,
+        max_seconds: float | str | None = None,
+        max_refused_share: float | str | None = None,
+        brake_after: int | None = None,
+        scope: Mapping[str, str] | str | None = None,
+        accept_rewound: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if "retry_policy" not in kwargs:
+            kwargs = {**retry_arguments(RETRIES), **kwargs}
+        kwargs.setdefault("outlets", [tables_alias()])
+        super().__init__(**kwargs)
+        self.queue_key = queue_key
+        self.table = table
+        self.parents = parents
+        self.parent_wait = parent_wait
+        self.prefix = prefix
+        self.postgres_conn_id = postgres_conn_id
+        self.redis_conn_id = redis_conn_id
+        self.batch_size = batch_size
+        self.batch_bytes = batch_bytes
+        self.max_records = max_records
+        self.max_seconds = max_seconds
+        self.max_refused_share = max_refused_share
+        self.brake_after = brake_after
+        self.scope = scope
+        self.accept_rewound = accept_rewound
+        self._killed = False
+        self._stop: StopSignal | None = None
+        self._engine: BatchEngine | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Drain the queue and return the counts of this try.
+
+        Raises AirflowFailException with a sentence when trying again would not help, otherwise
+        AirflowException; what was committed before stays committed.
+        """
+        with failing_clearly(self.log, self.queue_key):
+            outcome = self._drain(context)
+            if outcome.ending is Ending.STOPPED and outcome.left:
+                raise TransientError(f"stopped from outside: {outcome.sentence()}")
+            self.log.info("%s", outcome.sentence())
+        return _counts(outcome)
+
+    def on_kill(self) -> None:
+        """Have the drain end at its next batch boundary, and cancel the running statement.
+
+        Airflow calls this from a signal handler; the task has about five seconds left then.
+        """
+        self._killed = True
+        if self._stop is not None:
+            self._stop.set()
+        if self._engine is not None:
+            threading.Thread(target=self._engine.cancel, daemon=True).start()
+
+    def _drain(self, context: Context) -> DrainOutcome:
+        params = context["params"]
+        key = QueueKey.parse(self.queue_key, options.PREFIX.read(self.prefix))
+        name = self.table or key.table_name
+        limits = self._limits(params)
+        settings = self._settings()
+        postgres_hook = BatchPostgresHook(
+            options.POSTGRES_CONN_ID.read(self.postgres_conn_id), settings=settings
+        )
+        redis_hook = RedisQueueHook(options.REDIS_CONN_ID.read(self.redis_conn_id))
+        observer = LogObserver(self.log)
+        self.log.info(
+            "%s at %s into %s at %s, up to %d records a batch",
+            self.queue_key,
+            redis_hook.address(),
+            name,
+            postgres_hook.address(),
+            limits.batch_records,
+        )
+        stop = self._stop = StopSignal()
+        if self._killed:
+            stop.set()
+        engine = postgres_hook.engine(name, queue=self.queue_key, run=_run(context))
+        with contextlib.closing(redis_hook), engine:
+            queue = redis_hook.open_queue(self.queue_key)
+            table = self._prepare(postgres_hook, name, stop, observer)
+            self._engine = engine
+            try:
+                outcome = drain(
+                    queue,
+                    engine,
+                    limits=limits,
+                    message_format=MessageFormat(members=tuple(settings.scope.values())),
+                    stop=stop,
+                    observer=observer,
+                    accept_rewound=bool(params.get("accept_rewound") or self.accept_rewound),
+                )
+            finally:
+                self._engine = None
+        self._announce(context, postgres_hook, table, outcome)
+        return outcome
+
+    def _prepare(
+        self, hook: BatchPostgresHook, name: str, stop: StopSignal, observer: LogObserver
+    ) -> Table:
+        """Look at the table before anything is claimed, and wait for the queues of its parents."""
+        with hook.connect() as connection:
+            table = read_table(connection, name, hook.settings.scope)
+            if self.parents:
+                create_state(connection)
+                wait_for_parents(
+                    self.parents,
+                    read_positions(connection),
+                    seconds=self.parent_wait,
+                    stop=stop,
+                    note=observer.note,
+                )
+        return table
+
+    def _limits(self, params: Mapping[str, Any]) -> DrainLimits:
+        return DrainLimits(
+            batch_records=options.BATCH_SIZE.read(self.batch_size, params=params),
+            batch_bytes=options.BATCH_BYTES.read(self.batch_bytes),
+            max_records=options.MAX_RECORDS.read(self.max_records, params=params),
+            max_seconds=options.MAX_SECONDS.read(self.max_seconds, params=params),
+            max_refused_share=options.MAX_REFUSED_SHARE.read(self.max_refused_share, params=params),
+            brake_after=options.BRAKE_AFTER.read(self.brake_after),
+        )
+
+    def _settings(self) -> EngineSettings:
+        return EngineSettings(
+            scope=options.SCOPE.read(self.scope),
+            lock_timeout=options.LOCK_TIMEOUT.read(),
+            statement_timeout=options.STATEMENT_TIMEOUT.read(),
+        )
+
+    def _announce(
+        self, context: Context, hook: BatchPostgresHook, table: Table, outcome: DrainOutcome
+    ) -> None:
+        """Add the table's asset to the alias, so that DAGs scheduled on it start."""
+        aliases = [outlet for outlet in self.outlets if isinstance(outlet, AssetAlias)]
+        if not outcome.applied:
+            return
+        asset = table_asset(*hook.location(), table.schema, table.name)
+        for alias in aliases:
+            context["outlet_events"][alias].add(asset, extra=_counts(outcome))
+
+
+def _run(context: Context) -> Run:
+    task = context["ti"]
+    map_index = task.map_index if task.map_index is not None and task.map_index >= 0 else None
+    return Run(task.dag_id, task.run_id, task.task_id, task.try_number, map_index)
+
+
+def _counts(outcome: DrainOutcome) -> dict[str, Any]:
+    return {
+        "queue": outcome.queue,
+        "table": outcome.table,
+        "ending": str(outcome.ending),
+        "messages": outcome.messages,
+        "records": outcome.records,
+        "applied": outcome.applied,
+        "refused": outcome.refused,
+        "lost": outcome.lost,
+        "batches": outcome.batches,
+        "isolated": outcome.isolated,
+        "left": outcome.left,
+        "seconds": round(outcome.seconds, 3),
+    }

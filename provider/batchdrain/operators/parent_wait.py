@@ -1,0 +1,63 @@
+"""Lets a queue's drain wait until the queues of the tables it refers to have been applied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from batchdrain.drain import StopSignal
+from batchdrain.engine.position import Position, positions
+from batchdrain.queues.stream_ids import as_numbers
+
+POLL_SECONDS = 0.25
+
+Positions = Callable[[Sequence[str]], Mapping[str, Position]]
+
+
+def read_positions(connection: psycopg.Connection[Any]) -> Positions:
+    """Return what `wait_for_parents` reads positions with."""
+    return lambda queues: positions(connection, queues)
+
+
+def wait_for_parents(
+    parents: Mapping[str, str],
+    read: Positions,
+    *,
+    seconds: float,
+    stop: StopSignal,
+    note: Callable[[str], None],
+) -> bool:
+    """Wait until the parents' queues have passed these ids, at most `seconds`.
+
+    A queue that is held is not awaited. Returns whether all have passed; `note` is told when the
+    wait starts, and what is missing when it was in vain: the drain goes on all the same, and
+    PostgreSQL refuses rows whose parents are not there.
+    """
+    deadline = time.monotonic() + seconds
+    told = False
+    while True:
+        behind = _behind(parents, read)
+        if not behind or stop.is_set():
+            return not behind
+        if time.monotonic() >= deadline:
+            note(f"{', '.join(behind)} did not get there within {seconds:g} s; going on")
+            return False
+        if not told:
+            note(f"waiting for {', '.join(behind)}: this table refers to theirs")
+            told = True
+        stop.wait(POLL_SECONDS)
+
+
+def _behind(parents: Mapping[str, str], read: Positions) -> list[str]:
+    if not parents:
+        return []
+    reached = read(list(parents))
+    return [
+        queue
+        for queue, awaited in parents.items()
+        if queue not in reached
+        or not (reached[queue].held or as_numbers(reached[queue].position) >= as_numbers(awaited))
+    ]

@@ -1,0 +1,66 @@
+"""Notices a pool that doesn't exist: Airflow leaves its tasks scheduled for ever, silently.
+
+A task can't ask Airflow for its pools, so two signs stand in: the metadata database where it can be
+reached (`dag.test()`, `airflow tasks test`), and drains of earlier runs that wait for a slot while
+none runs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from batchdrain.errors import ConfigurationError
+
+DEFAULT_POOL = "default_pool"
+PATIENCE_SECONDS = 10.0
+"""How long drains may wait while none runs, before the pool is blamed."""
+
+_POLL_SECONDS = 1.0
+
+
+def check_pool(
+    pool: str, task: Any, drain_task_id: str, patience: float = PATIENCE_SECONDS
+) -> None:
+    """Check that tasks in the pool can start; `task` is the running task instance.
+
+    Raises ConfigurationError with a sentence if the pool doesn't exist, or nothing starts in it.
+    """
+    if pool == DEFAULT_POOL:
+        return
+    if _known(pool) is False:
+        raise ConfigurationError(
+            f"The pool {pool!r} does not exist: create it under Admin → Pools or with "
+            f"`airflow pools set {pool} 4 batchdrain`, or change the option pool."
+        )
+    deadline = time.monotonic() + patience
+    while waiting := _stuck(task, drain_task_id):
+        if time.monotonic() >= deadline:
+            raise ConfigurationError(
+                f"{waiting} drains wait for a slot of the pool {pool!r} and none runs: the pool "
+                "does not exist, or other tasks hold all of it. Create it under Admin → Pools or "
+                f"with `airflow pools set {pool} 4 batchdrain`, or give it more slots."
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _stuck(task: Any, drain_task_id: str) -> int:
+    """Count this DAG's drains that wait to be queued, 0 as soon as one of them gets its turn."""
+
+    def count(*states: str) -> int:
+        return int(
+            task.get_ti_count(dag_id=task.dag_id, task_ids=[drain_task_id], states=list(states))
+        )
+
+    waiting = count("scheduled")
+    return 0 if not waiting or count("queued", "running") else waiting
+
+
+def _known(pool: str) -> bool | None:
+    """Tell whether the metadata database has the pool, None where a task may not ask it."""
+    from airflow.models.pool import Pool
+
+    try:
+        return Pool.get_pool(pool) is not None
+    except (RuntimeError, AttributeError):
+        return None

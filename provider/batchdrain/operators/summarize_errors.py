@@ -1,0 +1,139 @@
+"""Sums up what a run has applied and what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from airflow.sdk import BaseOperator, Context
+
+from batchdrain import configuration as options
+from batchdrain.engine.batch_log import Totals, totals
+from batchdrain.engine.catalog import read_table
+from batchdrain.engine.error_summary import ErrorGroup, Period, refused_groups
+from batchdrain.engine.position import create_state
+from batchdrain.errors import ConfigurationError
+from batchdrain.hooks.postgres import BatchPostgresHook
+from batchdrain.operators.drain_log import shown
+from batchdrain.operators.outcome import failing_clearly
+from batchdrain.operators.text_table import aligned
+
+_TOTALS_HEAD = (
+    "queue",
+    "table",
+    "messages",
+    "records",
+    "applied",
+    "refused",
+    "lost",
+    "batches",
+    "isolated",
+)
+_GROUPS_HEAD = ("error type", "field", "client", "count", "first seen", "last seen", "example id")
+
+
+class SummarizeErrorsOperator(BaseOperator):
+    """Writes the totals of this DAG run, and per table its refused records, to the log and XCom.
+
+    The totals come from `batchdrain.batch_log`, not from what tasks remember. Refused records are
+    counted by error type, field and client, with the times of the first and the last (UTC) and the
+    id of one of them. Arguments left out come from section `[batchdrain]`.
+    """
+
+    template_fields: Sequence[str] = ("postgres_conn_id",)
+    ui_color = "#f6e3c5"
+
+    def __init__(self, *, postgres_conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.postgres_conn_id = postgres_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Sum up the run.
+
+        Returns `totals`, a list by queue, and `refused`, lists of groups by table.
+        """
+        with failing_clearly(self.log, "summary"):
+            hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
+            with hook.connect() as connection:
+                create_state(connection)
+                task = context["ti"]
+                of_run = totals(connection, task.dag_id, task.run_id)
+                refused = self._refused(connection, of_run, task.dag_id, task.run_id)
+            self._write(of_run, refused)
+        return {
+            "totals": [_plain(asdict(entry)) for entry in of_run],
+            "refused": {
+                table: [_plain(asdict(group)) for group in groups]
+                for table, groups in refused.items()
+            },
+        }
+
+    def _refused(
+        self,
+        connection: psycopg.Connection[Any],
+        of_run: Sequence[Totals],
+        dag_id: str,
+        run_id: str,
+    ) -> dict[str, Sequence[ErrorGroup]]:
+        periods: dict[str, Period] = {}
+        for entry in of_run:
+            if entry.refused:
+                known = periods.get(entry.table)
+                periods[entry.table] = Period(
+                    dag_id,
+                    run_id,
+                    min(entry.started_at, known.begin) if known else entry.started_at,
+                    max(entry.finished_at, known.end) if known else entry.finished_at,
+                )
+        found: dict[str, Sequence[ErrorGroup]] = {}
+        for table, period in periods.items():
+            try:
+                found[table] = refused_groups(connection, read_table(connection, table), period)
+            except ConfigurationError as error:
+                self.log.warning("the refused records of %s can't be counted: %s", table, error)
+        return found
+
+    def _write(self, of_run: Sequence[Totals], refused: Mapping[str, Sequence[ErrorGroup]]) -> None:
+        if of_run:
+            rows = [[getattr(entry, name) for name in _TOTALS_HEAD] for entry in of_run]
+            for line in aligned(_TOTALS_HEAD, rows):
+                self.log.info("%s", line)
+        for table, groups in refused.items():
+            self.log.info("refused records of %s:", table)
+            for line in aligned(_GROUPS_HEAD, [_row(group) for group in groups]):
+                self.log.info("%s", line)
+        self.log.info(
+            "this run: %d applied, %d refused, %d lost, in %d batches of %d queues",
+            sum(entry.applied for entry in of_run),
+            sum(entry.refused for entry in of_run),
+            sum(entry.lost for entry in of_run),
+            sum(entry.batches for entry in of_run),
+            len(of_run),
+        )
+
+
+def _row(group: ErrorGroup) -> list[object]:
+    return [
+        group.error_type or "",
+        group.field or "",
+        "" if group.client_id is None else shown(group.client_id),
+        group.count,
+        _time(group.first_seen),
+        _time(group.last_seen),
+        shown(group.example),
+    ]
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Make the values fit for XCom: times as ISO 8601 texts."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }

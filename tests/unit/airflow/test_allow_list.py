@@ -1,0 +1,31 @@
+"""The list of tables that may be drained."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchdrain.allow_list import AllowedTable, parse_allow_list
+
+
+def test_a_list_gives_exactly_the_keys_of_its_queues():
+    allowed = parse_allow_list("airports, sales.orders , flights:3")
+    assert allowed.keys("batchdrain") == (
+        "batchdrain:airports",
+        "batchdrain:sales.orders",
+        "batchdrain:flights:0",
+        "batchdrain:flights:1",
+        "batchdrain:flights:2",
+    )
+    assert parse_allow_list(["airports"]).tables == (AllowedTable("airports"),)
+
+
+def test_a_star_means_any_table():
+    assert parse_allow_list("*").any_table
+    assert parse_allow_list(["*"]).any_table
+
+
+def test_a_list_is_cut_down_only_to_tables_that_it_has():
+    allowed = parse_allow_list("airports, flights:2")
+    assert allowed.only(["flights"]).keys("q") == ("q:flights:0", "q:flights:1")
+    with pytest.raises(ValueError, match=r"'planes' may not be drained.*airports, flights"):
+        allowed.only(["planes"])

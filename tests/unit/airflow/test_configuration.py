@@ -1,0 +1,93 @@
+"""How the options of section [batchdrain] are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchdrain import configuration as options
+from batchdrain.errors import ConfigurationError
+
+
+def test_a_param_comes_before_the_argument_the_section_and_the_default(monkeypatch):
+    assert options.BATCH_SIZE.read() == 1000
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__BATCH_SIZE", "20")
+    assert options.BATCH_SIZE.read() == 20
+    assert options.BATCH_SIZE.read(30) == 30
+    assert options.BATCH_SIZE.read(30, params={"batch_size": 40}) == 40
+    assert options.BATCH_SIZE.read(30, params={"batch_size": None}) == 30
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        (options.PEAK_WINDOW, "07:00-08:00", (420, 480)),
+        (options.PEAK_WINDOW, "23:30\u201301:15", (1410, 75)),
+        (options.PEAK_WINDOW, "none", None),
+        (
+            options.SCOPE,
+            "_client_id=client_id, _ver=ver",
+            {"_client_id": "client_id", "_ver": "ver"},
+        ),
+        (options.SCOPE, "none", {}),
+        (options.SCOPE, {"tenant": "client_id"}, {"tenant": "client_id"}),
+        (options.MAX_RECORDS, "none", None),
+        (options.MAX_RECORDS, "5", 5),
+        (options.MAX_SECONDS, 1.5, 1.5),
+        (options.MAX_REFUSED_SHARE, "0.25", 0.25),
+        (options.CADENCE, "300", 300),
+        (options.TIMEZONE, "America/Mexico_City", "America/Mexico_City"),
+    ],
+)
+def test_a_good_value_is_taken(option, value, expected):
+    assert option.read(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        (options.BATCH_SIZE, 0),
+        (options.BATCH_SIZE, "many"),
+        (options.BATCH_SIZE, True),
+        (options.BATCH_BYTES, 10),
+        (options.PEAK_WINDOW, "7 to 8"),
+        (options.PEAK_WINDOW, "07:00-07:00"),
+        (options.PEAK_WINDOW, "07:61-08:00"),
+        (options.PEAK_CADENCE, 7),
+        (options.CADENCE, 90),
+        (options.CADENCE, 0),
+        (options.TIMEZONE, "Mars/Olympus"),
+        (options.MAX_REFUSED_SHARE, 1.5),
+        (options.MAX_SECONDS, "nan"),
+        (options.MAX_SECONDS, -1),
+        (options.SCOPE, "_client_id"),
+        (options.SCOPE, {"tenant": ""}),
+        (options.PREFIX, "a:b"),
+        (options.POOL, " "),
+        (options.TABLES, "flights:0"),
+        (options.TABLES, "flights, flights"),
+        (options.TABLES, "*, flights"),
+        (options.TABLES, ","),
+    ],
+)
+def test_a_bad_value_is_an_error_that_names_the_option(option, value):
+    with pytest.raises(ConfigurationError, match=rf"argument {option.name} is "):
+        option.read(value)
+
+
+def test_a_bad_value_of_the_section_names_the_section(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__BATCH_SIZE", "0")
+    with pytest.raises(ConfigurationError, match=r"option batch_size of section \[batchdrain\]"):
+        options.BATCH_SIZE.read()
+
+
+def test_tables_has_no_default_and_the_error_says_how_to_set_it():
+    assert not options.TABLES.is_set()
+    with pytest.raises(ConfigurationError, match="AIRFLOW__BATCHDRAIN__TABLES=airports"):
+        options.TABLES.read()
+
+
+def test_every_default_and_every_example_is_a_good_value():
+    for option in options.OPTIONS:
+        option.read(option.example)
+        if option.default is not None:
+            option.read(option.default)
