@@ -1,0 +1,266 @@
+"""Reads a message's envelope; the records in it stay the bytes that they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from batchdrain.errors import ConfigurationError
+from batchdrain.queues.compression import CompressionError, decompress, is_compressed
+from batchdrain.queues.json_spans import (
+    JsonSyntaxError,
+    Span,
+    TooDeepError,
+    deeper_than,
+    elements,
+)
+from batchdrain.queues.json_spans import (
+    members as json_members,
+)
+
+SCOPE_MEMBERS = ("client_id", "ver")
+"""The envelope members that are always read as scope values."""
+
+OPERATIONS = ("INSERT", "UPDATE", "DELETE", "UPSERT")
+"""What a message may ask for."""
+
+_OPERATIONS = {
+    spelled: name for name in OPERATIONS for spelled in (name, name.lower(), name.title())
+}
+_OWN_MEMBERS = ("operation", "record", "records")
+_SCALAR_STARTS = frozenset(b'"-0123456789')
+_UNSET = msgspec.UNSET
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_MANY_COMMAS = 100
+"""Commas per allowed record beyond which elements are counted before they are collected."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLimits:
+    """What a message may be at most.
+
+    `max_bytes` bounds it as it arrives and decompressed; `max_depth` counts the levels of nesting,
+    the envelope included.
+    """
+
+    max_bytes: int = 16 * 1024 * 1024
+    max_records: int = 10_000
+    max_depth: int = 500
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A message that can be read.
+
+    `operation` is one of OPERATIONS. `members` maps scope members to the JSON of their values,
+    a string or a number; missing and null ones are not in it. `records` are the bytes of each
+    record as they arrived: well-formed JSON of any kind, which PostgreSQL may still refuse.
+    """
+
+    operation: str
+    members: Mapping[str, bytes]
+    records: tuple[bytes, ...]
+
+
+class MalformedEnvelope(msgspec.Struct, frozen=True):
+    """A message that is refused as a whole.
+
+    `reason` is a sentence without values. `operation` (upper case) and `members` are what could be
+    read all the same: `operation` is None when it is unknown or unreadable.
+    """
+
+    reason: str
+    operation: str | None = None
+    members: Mapping[str, bytes] = {}
+
+
+DEFAULT_LIMITS = MessageLimits()
+
+
+def decode(
+    body: bytes, limits: MessageLimits = DEFAULT_LIMITS, members: tuple[str, ...] = SCOPE_MEMBERS
+) -> Envelope | MalformedEnvelope:
+    """Read a message: UTF-8 JSON, or that compressed by gzip or zstd.
+
+    `members` names the scope members to read beside `client_id` and `ver`. Raises
+    ConfigurationError if one of them is a member with a meaning of its own.
+    """
+    if len(body) > limits.max_bytes:
+        return MalformedEnvelope(f"the message is larger than {limits.max_bytes} bytes")
+    if is_compressed(body):
+        try:
+            body = decompress(body, limits.max_bytes)
+        except CompressionError as error:
+            return MalformedEnvelope(f"the message can't be decompressed: {error}")
+        if is_compressed(body):
+            return MalformedEnvelope("the message is compressed twice")
+    if not body.isascii():
+        reason = _not_text(body)
+        if reason:
+            return MalformedEnvelope(reason)
+    shape = _shape(members)
+    return _decode_quickly(body, limits, shape) or _decode_tolerantly(body, limits, shape)
+
+
+def _not_text(body: bytes) -> str | None:
+    if body.startswith(_BYTE_ORDER_MARK):
+        return "the message begins with a byte order mark"
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"the message is not UTF-8 at byte {error.start}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How envelopes with certain scope members are decoded."""
+
+    names: tuple[str, ...]
+    decode: Callable[[bytes], Any]
+
+
+@lru_cache(maxsize=64)
+def _shape(members: tuple[str, ...]) -> _Shape:
+    names = tuple(dict.fromkeys((*SCOPE_MEMBERS, *members)))
+    taken = sorted(set(names) & set(_OWN_MEMBERS))
+    if taken:
+        raise ConfigurationError(
+            f"the envelope member {taken[0]!r} can't carry a scope value: it has a meaning of its "
+            f"own in every message; name another member"
+        )
+    fields = {f"scope_{number}": name for number, name in enumerate(names)}
+    struct = msgspec.defstruct(
+        "Wire",
+        [
+            ("operation", str),
+            ("record", msgspec.Raw | msgspec.UnsetType, _UNSET),
+            ("records", msgspec.Raw | msgspec.UnsetType, _UNSET),
+            *((field, msgspec.Raw | msgspec.UnsetType, _UNSET) for field in fields),
+        ],
+        rename=fields,
+        gc=False,
+    )
+    return _Shape(names, msgspec.json.Decoder(struct).decode)
+
+
+def _decode_quickly(body: bytes, limits: MessageLimits, shape: _Shape) -> Envelope | None:
+    """Decode an envelope that is as it should be; None where the tolerant way has to judge."""
+    try:
+        spelled, one, many, *values = msgspec.structs.astuple(shape.decode(body))
+        operation = _OPERATIONS.get(spelled)
+        if operation is None or (one is _UNSET) is (many is _UNSET):
+            return None
+        records = (bytes(one),) if many is _UNSET else _split(bytes(many), limits)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if records is None or _too_deep(body, records, limits.max_depth):
+        return None
+    pairs = zip(shape.names, values, strict=False)
+    scope = {name: bytes(value) for name, value in pairs if value is not _UNSET}
+    for name, value in tuple(scope.items()):
+        if value[0] not in _SCALAR_STARTS:
+            if value != b"null":
+                return None
+            del scope[name]
+    return Envelope(operation, scope, records)
+
+
+def _split(array: bytes, limits: MessageLimits) -> tuple[bytes, ...] | None:
+    """Return the elements of a well-formed array, None if there are too many of them."""
+    if not array.startswith(b"["):
+        return None
+    if array.count(b",") > limits.max_records * _MANY_COMMAS:
+        found = list(islice(elements(array, (0, len(array))), limits.max_records + 1))
+        records = tuple(array[slice(*place)] for place in found)
+    else:
+        records = tuple(map(bytes, _decode_array(array)))
+    return records if len(records) <= limits.max_records else None
+
+
+def _too_deep(body: bytes, records: tuple[bytes, ...], depth: int) -> bool:
+    """Whether the envelope has too many levels; counting brackets settles it nearly always."""
+    if len(body) <= depth:
+        return False
+    brackets = body.count(b"{") + body.count(b"[")
+    if brackets <= depth:
+        return False
+    inside = [record.count(b"{") + record.count(b"[") for record in records]
+    if brackets - sum(inside) <= depth and max(inside, default=0) <= depth - 2:
+        return False
+    return deeper_than(body, depth)
+
+
+def _decode_tolerantly(
+    body: bytes, limits: MessageLimits, shape: _Shape
+) -> Envelope | MalformedEnvelope:
+    """Judge an envelope that is malformed, or unusual, or holds JSON that only jsonb refuses."""
+    places: dict[str, Span] = {}
+    reason: str | None = None
+    try:
+        for name, place in json_members(body, limits.max_depth):
+            if name in shape.names or name in _OWN_MEMBERS:
+                places[name] = place
+    except JsonSyntaxError as error:
+        reason = f"the message is not well-formed JSON: {error}"
+    except TooDeepError:
+        reason = f"the message is nested deeper than {limits.max_depth} levels"
+    operation = _operation(body, places)
+    scope, unusable = _scope(body, places, shape.names)
+    if reason is None and operation is None:
+        reason = f"the message's operation is none of {', '.join(OPERATIONS)}"
+    if reason is None and unusable is not None:
+        reason = f"the message's member {unusable} is neither a string nor a number"
+    records = _records(body, places, limits) if reason is None else reason
+    if operation is None or isinstance(records, str):
+        return MalformedEnvelope(str(reason or records), operation, scope)
+    return Envelope(operation, scope, records)
+
+
+def _operation(body: bytes, places: Mapping[str, Span]) -> str | None:
+    place = places.get("operation")
+    if place is None or not body.startswith(b'"', place[0]):
+        return None
+    name = json.loads(body[slice(*place)])
+    # Beyond ASCII there are letters whose upper case is an I or an S.
+    return name.upper() if name.isascii() and name.upper() in OPERATIONS else None
+
+
+def _scope(
+    body: bytes, places: Mapping[str, Span], names: tuple[str, ...]
+) -> tuple[Mapping[str, bytes], str | None]:
+    """Return the scope values, and the name of a member that can't be one."""
+    scope: dict[str, bytes] = {}
+    unusable = None
+    for name in names:
+        value = body[slice(*places[name])] if name in places else b"null"
+        if value[0] in _SCALAR_STARTS:
+            scope[name] = value
+        elif value != b"null":
+            unusable = name
+    return scope, unusable
+
+
+def _records(
+    body: bytes, places: Mapping[str, Span], limits: MessageLimits
+) -> tuple[bytes, ...] | str:
+    """Return the records' bytes, or what is wrong with them."""
+    one, many = places.get("record"), places.get("records")
+    if one and many:
+        return "the message has both record and records"
+    if one:
+        return (body[slice(*one)],)
+    if not many:
+        return "the message has neither record nor records"
+    if not body.startswith(b"[", many[0]):
+        return "the message's records is not an array"
+    found = list(islice(elements(body, many), limits.max_records + 1))
+    if len(found) > limits.max_records:
+        return f"the message has more than {limits.max_records} records"
+    return tuple(body[slice(*place)] for place in found)

@@ -1,0 +1,90 @@
+"""Opens queues by their keys, and finds them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import suppress
+from typing import Any
+
+import redis
+from redis import exceptions
+
+from batchdrain.errors import ConfigurationError
+from batchdrain.queues.failures import address, translated
+from batchdrain.queues.keys import PREFIX, QueueKey
+from batchdrain.queues.queue import Queue
+from batchdrain.queues.stream import MAX_CLAIM_BYTES, StreamQueue
+
+_OLDEST_REDIS = (7, 0)
+_KEYS_PER_STEP = 1_000
+_GLOB_SIGNS = re.compile(r"([*?\[\]^\\-])")
+
+_log = logging.getLogger(__name__)
+
+
+def open_queue(
+    client: redis.Redis, key: str | QueueKey, *, max_bytes: int = MAX_CLAIM_BYTES
+) -> Queue:
+    """Return the queue behind a key; a key that doesn't exist is taken for an empty stream.
+
+    `max_bytes` bounds a claim. Raises ConfigurationError if the client decodes answers, the server
+    is older than Redis 7.0, or the key is no stream; TransientError if the server is away.
+    """
+    name = str(key)
+    _check_bytes(client)
+    with translated(client, name):
+        _check_version(client)
+        answer: Any = client.type(name)
+    kind = answer.decode()
+    if kind == "list":
+        raise ConfigurationError(
+            f"queue key {name} is a list: lists are not drained by this version; use a stream"
+        )
+    if kind not in ("stream", "none"):
+        raise ConfigurationError(
+            f"queue key {name} is a {kind}, neither stream nor list; remove it or choose another "
+            "table"
+        )
+    return StreamQueue(client, name, max_bytes=max_bytes)
+
+
+def scan_keys(client: redis.Redis, prefix: str = PREFIX) -> tuple[QueueKey, ...]:
+    """Find the keys of all streams and lists under a prefix, sorted.
+
+    Goes through the whole key space, in steps that don't hold Redis up. Keys that name no table
+    are left out, and logged; keys derived from queues begin with a brace and are not met. Raises
+    TransientError if the server is away, ConfigurationError if it refuses.
+    """
+    found: set[QueueKey] = set()
+    pattern = _GLOB_SIGNS.sub(r"\\\1", prefix) + ":*"
+    with translated(client, pattern):
+        for kind in ("STREAM", "LIST"):
+            for key in client.scan_iter(match=pattern, count=_KEYS_PER_STEP, _type=kind):
+                try:
+                    found.add(QueueKey.parse(key, prefix))
+                except ConfigurationError as error:
+                    _log.warning("Left out: %s", error)
+    return tuple(sorted(found, key=str))
+
+
+def _check_bytes(client: redis.Redis) -> None:
+    if client.get_encoder().decode_responses:
+        raise ConfigurationError(
+            "the Redis client must return bytes, for messages may be compressed; create it without "
+            "decode_responses"
+        )
+
+
+def _check_version(client: redis.Redis) -> None:
+    """Refuse an old server by name.
+
+    A user that may not ask for the version goes on: the stream's own facts show it, too.
+    """
+    with suppress(exceptions.NoPermissionError):
+        version = str(client.info("server")["redis_version"])
+        if tuple(map(int, version.split(".")[:2])) < _OLDEST_REDIS:
+            raise ConfigurationError(
+                f"Redis at {address(client)} is version {version}; batchdrain needs Redis 7.0 or "
+                "newer, or Valkey"
+            )

@@ -1,0 +1,292 @@
+"""Queues that are Redis streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis import exceptions
+
+from batchdrain.errors import ConfigurationError, TransientError
+from batchdrain.queues.chunks import ChunkSize
+from batchdrain.queues.consumer_groups import ConsumerGroups, GroupsNow, is_no_such_key
+from batchdrain.queues.failures import address, translated
+from batchdrain.queues.queue import Message, Standing
+from batchdrain.queues.stream_ids import as_numbers
+
+MAX_CLAIM_BYTES = 32 * 1024 * 1024
+"""How many bytes of messages a claim holds; it stops at the first message beyond."""
+
+_DATA = b"data"
+_IDS_PER_COMMAND = 1_000
+_LONGEST_BLOCK = 1.0
+_CENSUS_ATTEMPTS = 10
+
+_Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What XINFO STREAM tells: entries ever added, entries now, the newest id there ever was."""
+
+    added: int
+    length: int
+    last_id: str
+    first_id: str | None
+
+    @property
+    def gone(self) -> int:
+        """How many entries were added and are no longer there."""
+        return self.added - self.length
+
+
+class StreamQueue:
+    """A Redis stream as a queue; a key that doesn't exist is an empty one.
+
+    Rests on three things that Redis (from 7.0) and Valkey keep for each stream. Ids only grow, so
+    nothing new appears at or below the position. `last-generated-id` survives deletion of every
+    entry. `entries-added` counts each XADD, also one with an id of its own, and goes on counting
+    when entries are deleted or trimmed; so what is missing from it was lost. Only XSETID with
+    ENTRIESADDED, or deleting the key, breaks the count: a lower one shows as a queue that holds
+    less than was applied, a higher one as lost messages.
+
+    Entries are read with XRANGE and removed with XDEL, each by its id. Other programs may have
+    consumer groups on the stream: what they have not read and acknowledged stays. A group named
+    `batchdrain` is optional; if there is one it is moved along, so that XINFO GROUPS shows the lag.
+
+    Methods raise TransientError when Redis is away, ConfigurationError when the login, the rights,
+    the version or the key's type are wrong, and SystemicError for anything else Redis refuses.
+    """
+
+    kind = "stream"
+
+    def __init__(self, client: redis.Redis, key: str, *, max_bytes: int = MAX_CLAIM_BYTES) -> None:
+        self._client = client
+        self._key = key
+        self._max_bytes = max_bytes
+        self._chunk = ChunkSize()
+        self._groups = ConsumerGroups(client, key)
+
+    @property
+    def key(self) -> str:
+        """The queue's key in Redis."""
+        return self._key
+
+    def depth(self) -> int:
+        """How many messages Redis holds for this queue, applied ones not yet settled included."""
+        with self._errors():
+            return int(self._client.xlen(self._key))
+
+    def baseline(self) -> int:
+        """How many messages had left the queue before batchdrain first saw it."""
+        with self._errors():
+            facts = self._facts()
+        return facts.gone if facts else 0
+
+    def standing(self, position: str, accounted: int) -> Standing:
+        """Compare Redis with the position; `accounted` = messages applied, lost, or before us.
+
+        A missing key has nothing to consume, so it is no reason to stop: whether it was deleted
+        behind our back shows as soon as it exists again. Raises TransientError, beside the others,
+        when entries at or below the position are deleted faster than they can be counted.
+        """
+        with self._errors():
+            census = self._census(position)
+        if census is None:
+            return Standing(unread=0, unsettled=0, lost=0)
+        facts, unsettled = census
+        unread = facts.length - unsettled
+        lost = facts.added - accounted - unread
+        if as_numbers(facts.last_id) < as_numbers(position):
+            why = f"its newest id is {facts.last_id}, but {position} has been applied"
+        elif lost < 0:
+            why = (
+                f"it has had {facts.added - unread} messages up to {position}, "
+                f"but {accounted} are accounted for"
+            )
+        else:
+            return Standing(unread, unsettled, lost)
+        return Standing(unread, unsettled, lost=0, rewound=_rewound(self._key, why))
+
+    def claim(self, limit: int, after: str) -> Sequence[Message]:
+        """Read at most `limit` messages behind the position `after`, oldest first.
+
+        Stops early when the messages' bytes reach the queue's `max_bytes`.
+        """
+        messages: list[Message] = []
+        room = self._max_bytes
+        with self._errors():
+            while len(messages) < limit and room > 0:
+                wanted = min(limit - len(messages), self._chunk.most(room))
+                entries = self._range(f"({after}", "+", wanted)
+                room -= self._learn(entries)
+                messages.extend(map(_message, entries))
+                if len(entries) < wanted:
+                    break
+                after = messages[-1].id
+        return messages
+
+    def settle(self, upto: str, ids: Sequence[str]) -> int:
+        """Remove applied messages from Redis; `upto` is the committed position.
+
+        Returns how many were removed: fewer than given where another consumer group still needs
+        them, or somebody else has deleted them.
+        """
+        with self._errors():
+            groups = self._groups.look()
+            removed = self._remove(ids, groups)
+            if groups.ours:
+                self._move_group(upto)
+        return removed
+
+    def settle_leftovers(self, position: str) -> int:
+        """Remove what an earlier drain applied but did not settle; return how many.
+
+        Only for a queue whose standing is not rewound: everything at or below the position counts
+        as applied.
+        """
+        removed = 0
+        with self._errors():
+            groups = self._groups.look()
+            for entries in self._upto(groups.horizon(position)):
+                removed += self._remove([entry[0].decode() for entry in entries], groups)
+                groups = self._groups.look()
+            if groups.ours:
+                self._move_group(position)
+        return removed
+
+    def wait(self, after: str, seconds: float) -> bool:
+        """Block until a message behind `after` is there, at most `seconds`; tell whether one is."""
+        deadline = time.monotonic() + seconds
+        with self._errors():
+            while True:
+                left = deadline - time.monotonic()
+                block = max(1, int(min(left, self._longest_block()) * 1000)) if left > 0 else None
+                if self._client.xread({self._key: after}, count=1, block=block):
+                    return True
+                if block is None:
+                    return False
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return translated(self._client, self._key)
+
+    def _longest_block(self) -> float:
+        """Return seconds to block in one command, well below the client's own time-out."""
+        pool = getattr(self._client, "connection_pool", None)
+        timeout = getattr(pool, "connection_kwargs", {}).get("socket_timeout")
+        return _LONGEST_BLOCK if timeout is None else min(_LONGEST_BLOCK, timeout / 2)
+
+    def _range(self, start: str, end: str, count: int) -> list[_Entry]:
+        entries: Any = self._client.xrange(self._key, start, end, count)
+        return list(entries)
+
+    def _upto(self, position: str) -> Iterator[list[_Entry]]:
+        """Yield what Redis still holds at or below a position, in chunks."""
+        start = "-"
+        while True:
+            wanted = self._chunk.most(self._max_bytes)
+            entries = self._range(start, position, wanted)
+            if entries:
+                self._learn(entries)
+                yield entries
+            if len(entries) < wanted:
+                return
+            start = f"({entries[-1][0].decode()}"
+
+    def _learn(self, entries: Sequence[_Entry]) -> int:
+        """Take note of the entries' sizes, and return their sum in bytes."""
+        sizes = [sum(map(len, fields)) + sum(map(len, fields.values())) for _, fields in entries]
+        self._chunk.learn(sizes)
+        return sum(sizes)
+
+    def _census(self, position: str) -> tuple[_Facts, int] | None:
+        """Return the stream's facts and how many entries are at or below a position.
+
+        The two belong together: each step is a transaction, and the steps count only if nothing
+        was deleted between them.
+        """
+        for _ in range(_CENSUS_ATTEMPTS):
+            start, counted, gone = "-", 0, None
+            while True:
+                wanted = self._chunk.most(self._max_bytes)
+                facts, entries = self._look(start, position, wanted)
+                if facts is None:
+                    return None
+                if gone not in (None, facts.gone):
+                    break
+                counted += len(entries)
+                if len(entries) < wanted:
+                    return facts, counted
+                self._learn(entries)
+                start, gone = f"({entries[-1][0].decode()}", facts.gone
+        raise TransientError(
+            f"the applied messages of {self._key} are being deleted by somebody else faster than "
+            "they can be counted; try again"
+        )
+
+    def _look(self, start: str, end: str, count: int) -> tuple[_Facts | None, list[_Entry]]:
+        with self._client.pipeline(transaction=True) as transaction:
+            transaction.xinfo_stream(self._key)
+            transaction.xrange(self._key, start, end, count)
+            info, entries = transaction.execute(raise_on_error=False)
+        if isinstance(info, exceptions.ResponseError) and is_no_such_key(info):
+            return None, []
+        for answer in (info, entries):
+            if isinstance(answer, Exception):
+                raise answer
+        return self._facts_of(info), entries
+
+    def _facts(self) -> _Facts | None:
+        try:
+            return self._facts_of(self._client.xinfo_stream(self._key))
+        except exceptions.ResponseError as error:
+            if is_no_such_key(error):
+                return None
+            raise
+
+    def _facts_of(self, info: Mapping[str, Any]) -> _Facts:
+        if "entries-added" not in info:
+            raise ConfigurationError(
+                f"Redis at {address(self._client)} is too old: its streams do not count "
+                "entries-added; batchdrain needs Redis 7.0 or Valkey"
+            )
+        first = info["first-entry"]
+        return _Facts(
+            int(info["entries-added"]),
+            int(info["length"]),
+            info["last-generated-id"].decode(),
+            first[0].decode() if first else None,
+        )
+
+    def _remove(self, ids: Sequence[str], groups: GroupsNow) -> int:
+        removable = self._groups.done_by_others(ids, groups)
+        with self._client.pipeline(transaction=False) as pipeline:
+            for begin in range(0, len(removable), _IDS_PER_COMMAND):
+                pipeline.xdel(self._key, *removable[begin : begin + _IDS_PER_COMMAND])
+            return sum(pipeline.execute())
+
+    def _move_group(self, position: str) -> None:
+        """Move our consumer group along, for those who watch its lag."""
+        facts = self._facts()
+        if facts is None:
+            return
+        nothing_kept = facts.first_id is None or as_numbers(facts.first_id) > as_numbers(position)
+        self._groups.move_ours(position, facts.gone if nothing_kept else None)
+
+
+def _message(entry: _Entry) -> Message:
+    entry_id, fields = entry
+    body = fields.get(_DATA)
+    return Message(entry_id.decode(), body, fields if body is None else None)
+
+
+def _rewound(key: str, why: str) -> str:
+    return (
+        f"Queue {key} holds less than PostgreSQL has applied: {why}; it was restored, failed over "
+        "or recreated. Accept the queue as it is now (Param accept_rewound of the drain DAG) once "
+        "you know why."
+    )
