@@ -13,7 +13,7 @@ from batchdrain.engine.attempt import Attempt, Attempted, Mode
 from batchdrain.engine.catalog import Table, missing_privilege, read_table
 from batchdrain.engine.classify import Classifier
 from batchdrain.engine.error_table import ErrorTable
-from batchdrain.engine.failures import FailureClass, failure_of
+from batchdrain.engine.failures import FailureClass, classify, failure_of
 from batchdrain.engine.plan import Plan, plan
 from batchdrain.engine.position import Ledger, Move
 from batchdrain.engine.questions import Questioner
@@ -125,7 +125,7 @@ class Target:
     def _check_doubtful_refusals(
         self, connection: psycopg.Connection[Any], planned: Plan, attempted: Attempted
     ) -> None:
-        """Errors of class 42 are about a record only when others of its batch pass.
+        """What may be the table's fault is a record's only when others of its batch pass.
 
         Raises StaleTableError when the table has changed, SystemicError when nothing passed.
         """
@@ -134,8 +134,7 @@ class Target:
             for ordinal, entry in enumerate(attempted.result.results)
             if entry.refusal is not None
             and ordinal not in planned.refused
-            and (entry.refusal.sqlstate or "").startswith("42")
-            and not (self.table.row_security and entry.refusal.sqlstate == "42501")
+            and self._is_doubtful(entry.refusal)
         ]
         if not doubtful:
             return
@@ -147,6 +146,12 @@ class Target:
                 f"{doubtful[0].message} ({doubtful[0].error_type}); mend the table or its "
                 "triggers; nothing was consumed"
             )
+
+    def _is_doubtful(self, refusal: Refusal) -> bool:
+        if refusal.sqlstate is None:
+            return False
+        by_policy = self.table.row_security and refusal.sqlstate == "42501"
+        return classify(refusal.sqlstate, row_security=by_policy) is FailureClass.PASSING
 
     def _raise_if_stale(self, connection: psycopg.Connection[Any]) -> None:
         if read_table(connection, self.table.qualified_name, self._scope) != self.table:
