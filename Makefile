@@ -18,3 +18,16 @@ $(STAMP): $(BIN)/uv requirements.txt pyproject.toml
 lock: $(BIN)/uv ## resolve the dependencies again; the result names no registry
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra demo --extra dev --upgrade --output-file requirements.txt pyproject.toml
+
+test: $(STAMP) ## unit, integration and e2e tests, against embedded servers unless URLs are given
+	$(BIN)/pytest -m "not long"
+
+test-long: $(STAMP) ## the tests that take minutes
+	$(BIN)/pytest -m long
+
+check: $(STAMP) ## style, types, layers and the links in the documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit/test_documents.py
