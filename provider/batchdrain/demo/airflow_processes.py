@@ -8,6 +8,7 @@ and stops every process of their sessions (tasks run in process groups of their 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -26,6 +27,8 @@ GIVE_UP = 10.0
 """Seconds after which processes that survive SIGKILL are no longer waited for."""
 INTERVAL = 0.05
 WATCH_SECONDS = 0.3
+PR_SET_CHILD_SUBREAPER = 36
+"""From linux/prctl.h."""
 
 
 class Stopped(Exception):
@@ -55,6 +58,7 @@ class AirflowProcesses:
     def stop(self) -> None:
         """Stop every process of every session that was started."""
         stop_sessions({process.pid for process in self._running.values()})
+        bury()
 
     def _spawn(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{name}.log").open("ab") as log:
@@ -77,6 +81,22 @@ class AirflowProcesses:
             if ended := {name: code for name, code in codes.items() if code is not None}:
                 return ended
             time.sleep(WATCH_SECONDS)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of the components' orphans, so that none stays behind as a zombie.
+
+    Only Linux has that, and only where process 1 is no init does it matter.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def bury() -> None:
+    """Reap all children that have ended, ours and the adopted."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def stop_sessions(leaders: Collection[int]) -> None:
@@ -124,6 +144,7 @@ def main() -> None:
     """Run Airflow in the folder given as the first argument; the environment configures it."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
+    adopt_orphans()
     processes = AirflowProcesses(Path(sys.argv[1]))
     try:
         sys.exit(processes.run())

@@ -106,6 +106,7 @@ class AirflowServer:
             account=None,
             ladder=LADDER,
             lock=None if self._keep is None else self._keep / "airflow.lock",
+            patience=sum(seconds for _, seconds in LADDER),
         )
         self._lifeline = lifeline
         self._home = lifeline.folder if self._keep is None else self._keep
@@ -116,32 +117,38 @@ class AirflowServer:
         command = [sys.executable, "-P", "-m", airflow_processes.__name__, str(self._home)]
         lifeline.start(command, self._environment, self._home / "airflow.log")
 
-    def wait_until_healthy(self, on_look: Callable[[], None] = lambda: None) -> None:
-        """Return when all components are healthy; `on_look` is called at each look.
+    def wait_until_migrated(self) -> None:
+        """Return when the metadata database is ready and the components are starting.
 
-        Raises SystemicError when one of them ends, or they take too long.
+        Like the other two that wait, raises SystemicError when Airflow ends or takes too long.
         """
+        first = self._home / f"{airflow_processes.COMPONENTS[0]}.log"
+        self._wait(first.exists, "its database is not ready")
+
+    def wait_until_healthy(self) -> None:
+        """Return when every component reports that it is well."""
+        self._wait(lambda: set(self.client.health().values()) == {"healthy"}, "it is not healthy")
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Return when the DAG processor has read this DAG; a file with an error raises too."""
+        self._wait(lambda: self._has_dag(dag_id), f"it hasn't read the DAG {dag_id}")
+
+    def _wait(self, ready: Callable[[], bool], problem: str) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not self.healthy:
-            on_look()
+        while not ready():
             self.check()
             if time.monotonic() > deadline:
                 raise SystemicError(
-                    f"Airflow isn't healthy after {START_SECONDS:.0f} s: {self.client.health()}; "
-                    f"{self._said()}"
+                    f"After {START_SECONDS:.0f} s of Airflow, {problem}; {self._said()}"
                 )
             time.sleep(LOOK_SECONDS)
 
-    @property
-    def migrated(self) -> bool:
-        """Whether the metadata database is ready and the components are starting."""
-        return (self._home / f"{airflow_processes.COMPONENTS[0]}.log").exists()
-
-    @property
-    def healthy(self) -> bool:
-        """Whether every component reports that it is well."""
-        states = self.client.health()
-        return bool(states) and set(states.values()) == {"healthy"}
+    def _has_dag(self, dag_id: str) -> bool:
+        if self.client.dag(dag_id) is not None:
+            return True
+        if errors := self.client.import_errors():
+            raise SystemicError(f"Airflow can't read a DAG file: {errors[0]}")
+        return False
 
     def check(self) -> None:
         """Raise SystemicError when a component has ended."""
