@@ -29,7 +29,9 @@ class Batch:
     size: int
 
     def first(self, messages: int) -> Batch:
-        """Return a batch of only the first messages."""
+        """Return a batch of at most so many of the first messages."""
+        if messages >= len(self.messages):
+            return self
         end = self.ends[messages - 1]
         records = self.records[:end]
         return Batch(
@@ -95,4 +97,7 @@ class Intake:
 
 
 def _size(record: Record | Malformed) -> int:
-    return len(record.data if isinstance(record, Record) else record.body or b"")
+    if isinstance(record, Record):
+        return len(record.data)
+    fields = record.fields or {}
+    return len(record.body or b"") + sum(len(name) + len(fields[name]) for name in fields)

@@ -34,12 +34,16 @@ from batchdrain.errors import (
     SystemicError,
     TransientError,
 )
-from batchdrain.queues.queue import Queue
+from batchdrain.queues.queue import Queue, Standing
 
 _T = TypeVar("_T")
 
-_ROW_CODES = ("40", "53")
-"""Classes of transient failures that a single record can cause by itself (a trigger's, say)."""
+_ROW_CODES = ("40", "53200", "53400")
+"""Transient SQLSTATEs, or their beginnings, that a record can cause by itself: a trigger that
+always reports a conflict, a value that takes more memory or temporary space than there is."""
+
+_SHRINK = 32
+"""By how much a batch shrinks that seems to fail by one of its records."""
 
 
 def drain(
@@ -81,6 +85,7 @@ class _Drain:
         self._stop = stop
         self._observer = observer
         self._brake = Brake(limits.max_refused_share, limits.brake_after)
+        self._careful: int | None = None
         self._started = time.monotonic()
         self._position = ""
         self._outcome = DrainOutcome(
@@ -91,31 +96,38 @@ class _Drain:
         """Take over, drain, and give the queue back."""
         try:
             try:
-                held = self._patiently(lambda: self._take_over(accept_rewound))
-                intake = Intake(self._queue, message_format, self._limits)
-                ending = Ending.HELD if held else self._loop(intake)
+                self._patiently(lambda: self._take_over(accept_rewound))
+                ending = self._loop(Intake(self._queue, message_format, self._limits))
             except HandedOverError as error:
                 return self._ended(Ending.HANDED_OVER, remark=str(error))
-            self._engine.release()
         except TransientError:
             if self._stop.is_set():
                 return self._ended(Ending.STOPPED)
             raise
+        self._release()
         return self._ended(ending)
 
-    def _take_over(self, accept_rewound: bool) -> bool:
-        """Become the owner and compare the queue with its position; True if it is held."""
+    def _take_over(self, accept_rewound: bool) -> None:
+        """Become the owner, and compare the queue with its position.
+
+        Raises QueueRewoundError when the queue holds less than was applied, now or when it was
+        last looked at, and nobody has accepted that.
+        """
         start = self._engine.take_over(self._queue.baseline)
         self._position = start.position
-        if start.held:
-            return True
         standing = self._queue.standing(start.position, start.accounted)
-        if standing.rewound:
+        rewound = standing.rewound
+        if start.held and not rewound:
+            rewound = (
+                f"Queue {self._queue.key} held less than PostgreSQL has applied when a drain "
+                "looked at it, and nobody has accepted that: use Param accept_rewound once you "
+                "know why."
+            )
+        if rewound:
             if not accept_rewound:
-                raise QueueRewoundError(standing.rewound)
-            self._position = self._engine.accept(self._queue.baseline())
-            self._observer.note(f"{self._queue.key} was accepted as it is: {standing.rewound}")
-            standing = self._queue.standing(self._position, self._queue.baseline())
+                self._engine.hold()
+                raise QueueRewoundError(rewound)
+            standing = self._accept(rewound)
         if standing.lost:
             self._engine.record_loss(self._position, standing.lost)
             self._outcome = replace(self._outcome, lost=standing.lost)
@@ -124,8 +136,14 @@ class _Drain:
                 "producer's MAXLEN, or somebody deleted them; the drain goes on"
             )
         if standing.unsettled:
-            self._queue.settle_leftovers(self._position)
-        return False
+            self._settle(standing.unsettled, lambda: self._queue.settle_leftovers(self._position))
+
+    def _accept(self, why: str) -> Standing:
+        """Go on from what Redis holds now: whatever is at or below the position was applied."""
+        self._position, accounted = self._queue.accepted(self._position)
+        self._engine.accept(self._position, accounted)
+        self._observer.note(f"Accepted as it is, from {self._position} on. {why}")
+        return self._queue.standing(self._position, accounted)
 
     def _loop(self, intake: Intake) -> Ending:
         while True:
@@ -145,26 +163,45 @@ class _Drain:
     def _apply(self, batch: Batch) -> int:
         """Apply a batch, trying again when a server is away; return how many of its messages.
 
-        A failure that a record may cause by itself makes the next try smaller, so that in the
-        end that record stands alone and can be named.
+        A failure that a record may cause by itself makes the batches smaller for a while, so that
+        in the end that record's message stands alone and can be named.
         """
-        for attempt in range(1, self._limits.attempts + 1):
+        if self._careful is not None:
+            batch = batch.first(self._careful)
+        attempt = 0
+        while True:
+            attempt += 1
             move = Move(self._position, batch.messages[-1].id, len(batch.messages))
             started = time.monotonic()
             try:
                 result = self._engine.apply(batch.records, move=move, judge=self._brake.judge)
+                break
             except TransientError as error:
-                self._raise_if_final(error, attempt, batch)
+                smaller = self._smaller(batch, attempt, error)
+                if smaller is None or self._stop.is_set():
+                    self._raise_if_final(error, attempt, batch)
                 self._pause(attempt, error)
-                if self._was_committed(move):
-                    self._committed(batch, None, time.monotonic() - started)
-                    return len(batch.messages)
-                if error.sqlstate and error.sqlstate.startswith(_ROW_CODES) and attempt > 1:
-                    batch = batch.first(max(1, len(batch.messages) // 32))
-            else:
-                self._committed(batch, result, time.monotonic() - started)
-                return len(batch.messages)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            if self._was_committed(move):
+                result = self._engine.unconfirmed_result()
+                break
+            if smaller is not None:
+                batch, attempt, self._careful = smaller, 0, len(smaller.messages)
+        self._committed(batch, result, time.monotonic() - started)
+        self._careful = self._relaxed()
+        return len(batch.messages)
+
+    def _smaller(self, batch: Batch, attempt: int, error: TransientError) -> Batch | None:
+        """Return the beginning of a batch that seems to fail by one of its records."""
+        known = self._careful is not None
+        if not _by_record(error) or len(batch.messages) == 1 or not (known or attempt > 1):
+            return None
+        return batch.first(max(1, len(batch.messages) // _SHRINK))
+
+    def _relaxed(self) -> int | None:
+        """Return to how many messages the next batch is to be kept after one that went well."""
+        if self._careful is None or 2 * self._careful >= self._limits.batch_records:
+            return None
+        return 2 * self._careful
 
     def _was_committed(self, move: Move) -> bool:
         return self._patiently(lambda: self._engine.committed(move))
@@ -174,18 +211,16 @@ class _Drain:
             raise error
         if attempt < self._limits.attempts:
             return
-        by_record = error.sqlstate is not None and error.sqlstate.startswith(_ROW_CODES)
-        if by_record and len(batch.records) == 1:
+        if _by_record(error) and len(batch.messages) == 1:
             raise SystemicError(
                 f"message {batch.messages[0].id} of {self._queue.key} fails by itself, "
                 f"{attempt} times over: {error} (a trigger's doing? mend it, or remove the message)"
             ) from error
         raise error
 
-    def _committed(self, batch: Batch, result: BatchResult | None, seconds: float) -> None:
+    def _committed(self, batch: Batch, result: BatchResult, seconds: float) -> None:
         """Note a batch that PostgreSQL holds, then remove it from Redis."""
         self._position = batch.messages[-1].id
-        result = result or self._engine.unconfirmed_result()
         done = self._outcome
         self._outcome = replace(
             done,
@@ -197,7 +232,8 @@ class _Drain:
             isolated=done.isolated + result.isolated,
         )
         self._brake.count(result)
-        self._settle(batch)
+        ids = [message.id for message in batch.messages]
+        self._settle(len(ids), lambda: self._queue.settle(self._position, ids))
         self._observer.batch(
             BatchReport(
                 self._outcome.batches,
@@ -209,15 +245,22 @@ class _Drain:
             )
         )
 
-    def _settle(self, batch: Batch) -> None:
+    def _settle(self, messages: int, action: Callable[[], int]) -> None:
         """Remove applied messages; what fails here is done again by the next drain."""
         try:
-            self._queue.settle(self._position, [message.id for message in batch.messages])
+            action()
         except BatchdrainError as error:
             self._observer.note(
-                f"{self._queue.key} could not be relieved of {len(batch.messages)} applied "
-                f"messages, which a later drain will do: {error}"
+                f"{self._queue.key} could not be relieved of {messages} applied messages, which "
+                f"a later drain will do: {error}"
             )
+
+    def _release(self) -> None:
+        """Give the queue back; a drain that can't is replaced by the next one all the same."""
+        try:
+            self._engine.release()
+        except BatchdrainError as error:
+            self._observer.note(f"{self._queue.key} could not be given back: {error}")
 
     def _patiently(self, action: Callable[[], _T]) -> _T:
         """Do something, again and again with growing pauses while a server is away."""
@@ -249,6 +292,10 @@ class _Drain:
             self._outcome,
             ending=ending,
             seconds=self._elapsed(),
-            left=self._queue.depth(),
+            left=self._patiently(self._queue.depth),
             remark=remark,
         )
+
+
+def _by_record(error: TransientError) -> bool:
+    return error.sqlstate is not None and error.sqlstate.startswith(_ROW_CODES)

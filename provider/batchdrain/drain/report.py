@@ -18,7 +18,6 @@ class Ending(StrEnum):
     MAX_RECORDS = "max_records"
     MAX_SECONDS = "max_seconds"
     STOPPED = "stopped"
-    HELD = "held"
     HANDED_OVER = "handed over"
 
 

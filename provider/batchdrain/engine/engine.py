@@ -141,8 +141,12 @@ class BatchEngine:
 
         self._session.speak(account)
 
+    def hold(self) -> None:
+        """Mark the queue as holding less than was applied, until an operator accepts it."""
+        self._session.speak(lambda c: self._ledger().hold(c))
+
     def accept(self, at: str, accounted: int) -> None:
-        """Take the queue as Redis holds it now, by an operator's word."""
+        """Go on behind position `at` with so many messages accounted for, by an operator's word."""
         self._session.speak(lambda c: self._ledger().accept(c, accounted, at))
 
     def release(self) -> None:

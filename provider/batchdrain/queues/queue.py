@@ -64,6 +64,14 @@ class Queue(Protocol):
         """Compare Redis with the position; `accounted` = messages applied, lost, or before us."""
         ...
 
+    def accepted(self, position: str) -> tuple[str, int]:
+        """Return position and accounted messages that take the queue as it is, nothing lost.
+
+        For a queue that holds less than was applied up to `position`, once an operator accepts
+        that: what is at or below the returned position counts as applied, the rest as unread.
+        """
+        ...
+
     def claim(self, limit: int, after: str) -> Sequence[Message]:
         """Read at most `limit` messages behind the position `after`, oldest first."""
         ...

@@ -15,7 +15,7 @@ from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.queues.chunks import ChunkSize
 from batchdrain.queues.consumer_groups import ConsumerGroups, GroupsNow, is_no_such_key
 from batchdrain.queues.failures import address, translated
-from batchdrain.queues.queue import Message, Standing
+from batchdrain.queues.queue import START, Message, Standing
 from batchdrain.queues.stream_ids import as_numbers
 
 MAX_CLAIM_BYTES = 32 * 1024 * 1024
@@ -112,6 +112,20 @@ class StreamQueue:
             return Standing(unread, unsettled, lost)
         return Standing(unread, unsettled, lost=0, rewound=_rewound(self._key, why))
 
+    def accepted(self, position: str) -> tuple[str, int]:
+        """Return position and accounted messages that take the queue as it is, nothing lost.
+
+        The position is the lower one of `position` and the newest id that the stream ever had: a
+        stream that was restored holds up to there what had been applied before.
+        """
+        with self._errors():
+            census = self._census(position)
+        if census is None:
+            return START, 0
+        facts, applied = census
+        unread = facts.length - applied
+        return min(position, facts.last_id, key=as_numbers), facts.added - unread
+
     def claim(self, limit: int, after: str) -> Sequence[Message]:
         """Read at most `limit` messages behind the position `after`, oldest first.
 
@@ -178,7 +192,10 @@ class StreamQueue:
         """Return seconds to block in one command, well below the client's own time-out."""
         pool = getattr(self._client, "connection_pool", None)
         timeout = getattr(pool, "connection_kwargs", {}).get("socket_timeout")
-        return _LONGEST_BLOCK if timeout is None else min(_LONGEST_BLOCK, timeout / 2)
+        if timeout is None:
+            return _LONGEST_BLOCK
+        # Redis may see a tenth of a second late that a client has been blocked long enough.
+        return min(_LONGEST_BLOCK, max(0.001, timeout / 2 - 0.1))
 
     def _range(self, start: str, end: str, count: int) -> list[_Entry]:
         entries: Any = self._client.xrange(self._key, start, end, count)
