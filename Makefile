@@ -31,3 +31,25 @@ check: $(STAMP) ## style, types, layers and the links in the documents
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit/test_documents.py
+
+# The demo runs the wheel, installed beside the locked dependencies, from an empty folder.
+DEMO := $(VENV)/demo
+DEMO_STAMP := $(DEMO)/.installed
+DEMO_PYTHON := $(abspath $(DEMO))/bin/python
+
+$(DEMO)/.requirements: $(STAMP) requirements.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DEMO)
+	$(BIN)/uv pip sync --quiet --python $(DEMO)/bin/python --require-hashes requirements.txt
+	touch $@
+
+$(DEMO_STAMP): $(DEMO)/.requirements pyproject.toml README.md $(shell find provider -type f -not -name '*.pyc')
+	rm -rf $(DEMO)/wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir $(DEMO)/wheel . >$(DEMO)/build.log
+	$(BIN)/uv pip install --quiet --python $(DEMO)/bin/python --no-deps --reinstall $(DEMO)/wheel/*.whl
+	touch $@
+
+demo: $(DEMO_STAMP) ## 24,000 real messages through the shipped DAG of a real Airflow, and the proof
+	@mkdir -p $(DEMO)/empty && cd $(DEMO)/empty && exec $(DEMO_PYTHON) -m batchdrain.demo run
+
+up: $(DEMO_STAMP) ## the same installation, kept running until Ctrl-C; its data stay in .demo
+	@mkdir -p $(DEMO)/empty && cd $(DEMO)/empty && exec $(DEMO_PYTHON) -m batchdrain.demo up --data $(CURDIR)/.demo

@@ -29,8 +29,8 @@ RUN_SECONDS = 300.0
 LOG_LINES = 40
 """How much of a failed task's log is shown."""
 WHERE_TO_LOOK = (
-    "\nTo look around, `make up` keeps the same installation running: runs and logs are in Airflow's"
-    "\nUI, refused records in flights_errors, batches in batchdrain.batch_log.\n"
+    "\nTo look around: `make up` keeps the same installation running, with runs and logs in the UI,"
+    "\nrefused records in flights_errors, batches in batchdrain.batch_log.\n"
 )
 
 
