@@ -191,7 +191,7 @@ class StreamQueue:
     def _longest_block(self) -> float:
         """Return seconds to block in one command, well below the client's own time-out."""
         pool = getattr(self._client, "connection_pool", None)
-        timeout = getattr(pool, "connection_kwargs", {}).get("socket_timeout")
+        timeout: float | None = getattr(pool, "connection_kwargs", {}).get("socket_timeout")
         if timeout is None:
             return _LONGEST_BLOCK
         # Redis may see a tenth of a second late that a client has been blocked long enough.
