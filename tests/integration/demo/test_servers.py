@@ -95,7 +95,7 @@ def command_lines() -> str:
 def copied_python(target: Path) -> Path:
     """Copy the interpreter and its standard library, because root's home is closed to others."""
     home = Path(sys.base_prefix)
-    unneeded = shutil.ignore_patterns("site-packages", "test", "__pycache__", "config-*", "tkinter")
+    unneeded = shutil.ignore_patterns("site-packages", "test", "config-*", "tkinter")
     (target / "bin").mkdir(parents=True)
     shutil.copy(home / "bin" / PYTHON, target / "bin")
     shutil.copytree(home / "lib" / PYTHON, target / "lib" / PYTHON, ignore=unneeded)
