@@ -62,3 +62,12 @@ def airflow_home() -> Path:
         timeout=120,
     )
     return HOME
+
+
+@pytest.fixture
+def airflow_connections(
+    airflow_home: Path, database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default connections of Airflow lead to the test's own databases."""
+    monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", database)
+    monkeypatch.setenv("AIRFLOW_CONN_REDIS_DEFAULT", redis_url)

@@ -34,7 +34,8 @@ from batchdrain.operators.parent_wait import read_positions, wait_for_parents
 from batchdrain.queues.keys import QueueKey
 
 RETRIES = 5
-PARENT_WAIT_SECONDS = 60.0
+PARENT_WAIT_SECONDS = 30.0
+"""How long a drain waits for queues that come first while they make no progress."""
 
 
 class DrainQueueOperator(BaseOperator):
@@ -42,10 +43,10 @@ class DrainQueueOperator(BaseOperator):
 
     The newest drain of a queue owns it: an older one ends with success at its next batch. A retry
     goes on after the last commit. `table` is the one that the queue's key names, unless given.
-    `parents` maps queues to entry ids that they have to pass first; the wait for them is bounded by
-    `parent_wait` seconds. `accept_rewound` takes a queue that holds less than PostgreSQL has
-    applied as it is. Arguments left out come from section `[batchdrain]`; Params of the same name
-    come first.
+    `parents` maps queues to entry ids that they have to pass first; the wait for them ends when
+    they make no progress for `parent_wait` seconds. `accept_rewound` takes a queue that holds less
+    than PostgreSQL has applied as it is. Arguments left out come from section `[batchdrain]`;
+    Params of the same name come first.
     """
 
     template_fields: Sequence[str] = (
@@ -154,7 +155,7 @@ class DrainQueueOperator(BaseOperator):
         engine = postgres_hook.engine(name, queue=self.queue_key, run=_run(context))
         with contextlib.closing(redis_hook), engine:
             queue = redis_hook.open_queue(self.queue_key)
-            table = self._prepare(postgres_hook, name, stop, observer)
+            table = self._prepare(context, postgres_hook, name, observer)
             self._engine = engine
             try:
                 outcome = drain(
@@ -172,20 +173,28 @@ class DrainQueueOperator(BaseOperator):
         return outcome
 
     def _prepare(
-        self, hook: BatchPostgresHook, name: str, stop: StopSignal, observer: LogObserver
+        self, context: Context, hook: BatchPostgresHook, name: str, observer: LogObserver
     ) -> Table:
-        """Look at the table before anything is claimed, and wait for the queues of its parents."""
+        """Look at the table before anything is claimed, and wait for the queues of its parents.
+
+        Raises TransientError when the wait was in vain: a parent may want the slot that this task
+        has. The next try goes on even so, and PostgreSQL refuses rows whose parents are missing.
+        """
         with hook.connect() as connection:
             table = read_table(connection, name, hook.settings.scope)
-            if self.parents:
-                create_state(connection)
-                wait_for_parents(
-                    self.parents,
-                    read_positions(connection),
-                    seconds=self.parent_wait,
-                    stop=stop,
-                    note=observer.note,
-                )
+            if not self.parents:
+                return table
+            create_state(connection)
+            task = context["ti"]
+            passed = wait_for_parents(
+                self.parents,
+                read_positions(connection),
+                seconds=self.parent_wait,
+                stop=self._stop or StopSignal(),
+                note=observer.note,
+            )
+            if not passed and not self._killed and task.try_number == 1 <= task.max_tries:
+                raise TransientError("the tables it refers to come first; leaving its slot to them")
         return table
 
     def _limits(self, params: Mapping[str, Any]) -> DrainLimits:

@@ -30,31 +30,29 @@ def wait_for_parents(
     stop: StopSignal,
     note: Callable[[str], None],
 ) -> bool:
-    """Wait until the parents' queues have passed these ids, at most `seconds`.
+    """Wait until the parents' queues have passed these ids, at most `seconds` without progress.
 
     A queue that is held is not awaited. Returns whether all have passed; `note` is told when the
-    wait starts, and what is missing when it was in vain: the drain goes on all the same, and
-    PostgreSQL refuses rows whose parents are not there.
+    wait starts, and what is missing when it was in vain.
     """
-    deadline = time.monotonic() + seconds
-    told = False
-    while True:
-        behind = _behind(parents, read)
-        if not behind or stop.is_set():
-            return not behind
-        if time.monotonic() >= deadline:
-            note(f"{', '.join(behind)} did not get there within {seconds:g} s; going on")
-            return False
-        if not told:
-            note(f"waiting for {', '.join(behind)}: this table refers to theirs")
-            told = True
-        stop.wait(POLL_SECONDS)
-
-
-def _behind(parents: Mapping[str, str], read: Positions) -> list[str]:
-    if not parents:
-        return []
     reached = read(list(parents))
+    behind = _behind(parents, reached)
+    if behind:
+        note(f"waiting for {', '.join(behind)}: this table refers to theirs")
+    deadline = time.monotonic() + seconds
+    while behind and not stop.is_set():
+        if time.monotonic() >= deadline:
+            note(f"{', '.join(behind)} made no progress for {seconds:g} s")
+            return False
+        stop.wait(POLL_SECONDS)
+        before, reached = reached, read(list(parents))
+        behind = _behind(parents, reached)
+        if any(reached[queue].position != before[queue].position for queue in before):
+            deadline = time.monotonic() + seconds
+    return not behind
+
+
+def _behind(parents: Mapping[str, str], reached: Mapping[str, Position]) -> list[str]:
     return [
         queue
         for queue, awaited in parents.items()

@@ -1,0 +1,130 @@
+"""The DAG files as Airflow's DAG processor sees them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
+
+from batchdrain.dags.factory import build_drain_dag
+from batchdrain.errors import ConfigurationError
+from fix_airflow_home import REPOSITORY
+
+EXAMPLES = REPOSITORY / "provider" / "batchdrain" / "example_dags"
+
+
+def bag(folder) -> DagBag:
+    return DagBag(folder, bundle_name="shipped")
+
+
+def test_parsing_opens_no_connection_and_reads_none(monkeypatch):
+    """Sockets and connection look-ups fail here, and every DAG file is parsed all the same."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("parsing must not do this")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    for folder in (REPOSITORY / "dags", EXAMPLES):
+        parsed = bag(folder)
+        assert not parsed.import_errors
+        assert parsed.dags
+        for dag in parsed.dags.values():
+            DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+
+
+def test_example_dags_load_without_an_error_or_a_deprecation_warning(airflow_home):
+    """As with load_examples on, in a process where every warning of ours is an error."""
+    script = (
+        "import warnings; warnings.filterwarnings('error', module='batchdrain')\n"
+        "from airflow.dag_processing.bundles.manager import DagBundlesManager\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        "bundle = DagBundlesManager().get_bundle('batchdrain-example-dags')\n"
+        "bag = DagBag(bundle.path, bundle_name=bundle.name)\n"
+        "assert not bag.import_errors, bag.import_errors\n"
+        "print(sorted(bag.dags))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "default::DeprecationWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "AIRFLOW__CORE__LOAD_EXAMPLES": "True"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "['example_drain_dag', 'example_drain_queue']" in done.stdout
+    log = done.stdout + done.stderr
+    assert "[error" not in log
+    assert not [line for line in log.splitlines() if "batchdrain" in line and "Deprecat" in line]
+
+
+def test_the_shipped_dag_tells_its_cadence_where_a_user_looks(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TIMEZONE", "America/Mexico_City")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "flights:2, airports")
+    dag = bag(REPOSITORY / "dags").dags["drain_tables"]
+    words = "every 60 s; every 15 s 07:00\u201308:00 America/Mexico_City"
+    assert words in dag.description
+    assert words in dag.doc_md
+    assert {"every 60 s", "every 15 s 07:00\u201308:00 America/Mexico_City"} <= set(dag.tags)
+    assert dag.params.get_param("tables").schema["items"]["enum"] == ["flights", "airports"]
+    assert dag.max_active_runs == 3
+    assert not dag.catchup
+
+
+def test_the_dag_has_the_tasks_that_make_a_failed_drain_a_failed_run():
+    dag = build_drain_dag("d", tables="flights", pool="orders", schedule=None)
+    assert dag.get_task("list_queues").downstream_task_ids == {"drain"}
+    assert dag.get_task("drain").downstream_task_ids == {"summarize_errors", "all_drained"}
+    assert dag.get_task("drain").pool == "orders"
+    assert dag.get_task("list_queues").pool == "default_pool"
+    assert dag.get_task("summarize_errors").trigger_rule == "all_done"
+    assert dag.get_task("all_drained").trigger_rule == "none_failed"
+
+
+def test_arguments_come_before_the_section(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__CADENCE", "120")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__PEAK_WINDOW", "none")
+    assert "every 120 s" in build_drain_dag("d").description
+    assert "every 300 s" in build_drain_dag("d", cadence=300).description
+    started = build_drain_dag("d", start_date=datetime(2026, 1, 1, tzinfo=UTC))
+    assert started.start_date.year == 2026
+
+
+def test_a_bad_option_is_named_when_the_file_is_parsed(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__CADENCE", "7 s")
+    with pytest.raises(ConfigurationError, match=r"option cadence of section \[batchdrain\]"):
+        build_drain_dag("d")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"tables": ["planes"]},
+        {"tables": "flights"},
+        {"batch_size": 0},
+        {"max_records": -1},
+        {"max_refused_share": 2},
+        {"accept_rewound": "yes"},
+    ],
+)
+def test_the_trigger_form_refuses_a_wrong_value(params):
+    dag = build_drain_dag("d", tables="flights, airports", schedule=None)
+    with pytest.raises(ParamValidationError, match=f"param {next(iter(params))}:"):
+        dag.params.update(params)
+
+
+def test_the_trigger_form_takes_several_tables():
+    dag = build_drain_dag("d", tables="flights, airports", schedule=None)
+    dag.params.update({"tables": ["airports", "flights"], "batch_size": 500, "max_seconds": 1.5})
+    assert dag.params.validate()["tables"] == ["airports", "flights"]
+    free = build_drain_dag("d", tables="*", schedule=None)
+    free.params.update({"tables": ["anything"]})
+    assert free.params.validate()["tables"] == ["anything"]

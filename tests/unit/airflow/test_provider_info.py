@@ -1,0 +1,69 @@
+"""What Airflow reads to learn of the provider."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib import resources
+
+import jsonschema
+
+from batchdrain.configuration import OPTIONS
+from batchdrain.provider_info import get_provider_info
+
+
+def test_it_is_valid_against_airflows_own_schema():
+    schema = json.loads(
+        resources.files("airflow").joinpath("provider_info.schema.json").read_text()
+    )
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_every_option_is_documented():
+    options = get_provider_info()["config"]["batchdrain"]["options"]
+    assert set(options) == {option.name for option in OPTIONS}
+    assert all(
+        {"description", "version_added", "type", "example", "default"} == set(option)
+        for option in options.values()
+    )
+
+
+def test_every_module_and_class_that_it_names_exists():
+    info = get_provider_info()
+    for kind in ("operators", "hooks"):
+        for module in info[kind][0]["python-modules"]:
+            importlib.import_module(module)
+    for connection in info["connection-types"]:
+        module, _, name = connection["hook-class-name"].rpartition(".")
+        hook = getattr(importlib.import_module(module), name)
+        assert hook.conn_type == connection["connection-type"]
+        assert hook.hook_name == connection["hook-name"]
+
+
+_SHOW = """
+import sys
+from airflow.cli import cli_parser
+
+for command in (["list"], ["get", "batchdrain"], ["hooks"], ["configs"]):
+    print("==", command[0])
+    arguments = cli_parser.get_parser().parse_args(["providers", *command, "--output", "json"])
+    arguments.func(arguments)
+"""
+
+
+def test_airflow_shows_the_provider(airflow_home):
+    """`airflow providers list`, `get`, `hooks` and `configs`, in one process to save time."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SHOW], capture_output=True, text=True, check=True, timeout=120
+    )
+    _, listed, got, hooks, configs = done.stdout.split("== ")
+    assert '"batchdrain"' in listed
+    assert '"0.1.0"' in got
+    assert "batchdrain.hooks.postgres.BatchPostgresHook" in hooks
+    assert "batchdrain.hooks.queue.RedisQueueHook" in hooks
+    assert "batchdrain_postgres" in hooks
+    assert "batchdrain_redis" in hooks
+    assert "batchdrain" in configs
+    assert "Deprecat" not in done.stderr
