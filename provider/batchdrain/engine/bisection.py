@@ -17,10 +17,10 @@ from batchdrain.engine.cut import Step
 from batchdrain.engine.failures import FailureClass, failure_of
 from batchdrain.engine.questions import refusal_of
 from batchdrain.engine.records import Refusal
-from batchdrain.engine.reports import constrained, read_report
+from batchdrain.engine.reports import NOT_FOUND, constrained, read_report
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.engine.statements.questions import conversion
-from batchdrain.engine.statements.shape import Shape, StatementStyle
+from batchdrain.engine.statements.shape import SetStatement, Shape, StatementStyle
 from batchdrain.engine.transaction import Command, send
 
 _SAVEPOINT = Command("SAVEPOINT piece", prepare=False)
@@ -88,11 +88,31 @@ class Bisection:
     def _run(self, shape: Shape, piece: tuple[Ready, ...]) -> None:
         statement = self._style.statement(self._table, shape)
         parameters = self._style.parameters([record.data for record in piece])
+        if statement.question is not None:
+            self._run_in_parts(statement, statement.question, parameters, piece)
+            return
         cursors = send(
             self._connection, [_SAVEPOINT, Command(statement.text, parameters), _RELEASE]
         )
         if statement.reports:
             self._refused.update(read_report(cursors[1].fetchone(), piece))
+
+    def _run_in_parts(
+        self,
+        statement: SetStatement,
+        question: str,
+        parameters: tuple[Any, ...],
+        piece: tuple[Ready, ...],
+    ) -> None:
+        """Ask, then write what the answer calls for."""
+        cursors = send(self._connection, [_SAVEPOINT, Command(question, parameters)])
+        refused = read_report(cursors[1].fetchone(), piece)
+        text: str | None = None if refused else statement.text
+        if statement.insert is not None and NOT_FOUND in refused.values():
+            refused, text = {}, statement.insert
+        change = [Command(text, parameters)] if text else []
+        send(self._connection, [*change, _RELEASE])
+        self._refused.update(refused)
 
     def _refuse_slow(self, shape: Shape, piece: tuple[Ready, ...]) -> bool:
         """Try a lone slow record once more with hardly any patience for locks.

@@ -118,8 +118,9 @@ class Table:
     can make rows with different keys disturb one another (those that their expressions and
     generated columns are computed from, too). `constraints` maps each constraint and unique index
     of the table and its partitions, constraints of its domains, and foreign keys that point at it,
-    to the columns here. `row_security` tells whether policies apply to this role, `privileges`
-    what it may do to the table or to some column of it (SELECT, INSERT, UPDATE, DELETE).
+    to the columns here. `row_security` tells whether policies apply to this role, `rules`
+    whether the table has any (WITH and RETURNING do not go with them), `privileges` what the role
+    may do to the table or to some column of it (SELECT, INSERT, UPDATE, DELETE).
     """
 
     oid: int
@@ -133,6 +134,7 @@ class Table:
     unique_columns: frozenset[str]
     constraints: dict[str, tuple[str, ...]]
     row_security: bool
+    rules: bool
     privileges: frozenset[str]
 
     @property
@@ -157,7 +159,7 @@ def read_table(
     found = _rows(connection, catalog_query.RELATION, {"table": table, "schema": schema})
     if not found:
         raise ConfigurationError(_unknown(connection, name, table))
-    oid, schema, table, kind, usage, row_security, key, privileges = found[0]
+    oid, schema, table, kind, usage, row_security, rules, key, privileges = found[0]
     if kind not in ("r", "p"):
         raise ConfigurationError(
             f'"{schema}.{table}" is {_KINDS.get(kind, "no table")}; '
@@ -198,6 +200,7 @@ def read_table(
             _rows(connection, catalog_query.CONSTRAINTS, {"oid": oid}), unique
         ),
         row_security=row_security,
+        rules=rules,
         privileges=frozenset(privileges),
     )
 

@@ -12,6 +12,8 @@ SELECT c.oid::bigint,
        c.relkind::text,
        pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
        pg_catalog.row_security_active(c.oid),
+       EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r
+                WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D'),
        ARRAY(SELECT a.attname::text
                FROM pg_catalog.pg_index AS i
               CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)

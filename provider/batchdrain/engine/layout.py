@@ -119,7 +119,12 @@ class Layouts:
         update: tuple[str, ...] = ()
         touch = False
         if operation in (Operation.INSERT, Operation.UPSERT):
-            insert = tuple(c.name for c in table.columns if c.name in given or _written(c))
+            # An UPSERT's column set varies anyway, and a value that only its INSERT needs must
+            # not stop its UPDATE.
+            filled = operation is Operation.INSERT
+            insert = tuple(
+                c.name for c in table.columns if c.name in given or (filled and _written(c))
+            )
         if operation in (Operation.UPDATE, Operation.UPSERT):
             update = tuple(c.name for c in table.columns if c.name in given - fixed)
             touch = UPDATED_AT not in {*given, *fixed} and self._settable(UPDATED_AT)

@@ -18,7 +18,7 @@ from batchdrain.engine.failures import refused_predicate_sql
 from batchdrain.engine.statements.questions import conversion
 from batchdrain.engine.statements.quoting import dollar_quoted, literal, unused_name
 from batchdrain.engine.statements.recordset import expanding
-from batchdrain.engine.statements.shape import Shape
+from batchdrain.engine.statements.shape import SetStatement, Shape
 
 WIDEST = 64
 GROWTH = 2
@@ -110,7 +110,7 @@ def block_of(table: Table, shapes: Sequence[Shape]) -> str:
     document = unused_name(table, "document")
     statements = (
         f"          WHEN {place} THEN\n"
-        f"{expanding(table, shape, document, 'INTO missing, elsewhere').text};"
+        f"{_branch(expanding(table, shape, document, 'INTO missing, elsewhere'))};"
         for place, shape in enumerate(shapes)
     )
     probes = (
@@ -127,6 +127,18 @@ def block_of(table: Table, shapes: Sequence[Shape]) -> str:
         refused_predicate=refused_predicate_sql(),
     )
     return f"DO {dollar_quoted(body)}"
+
+
+def _branch(statement: SetStatement) -> str:
+    if statement.question is None:
+        return statement.text
+    change = statement.text or "NULL"
+    if statement.insert is None:
+        return f"""{statement.question};
+IF missing IS NULL AND elsewhere IS NULL THEN {change}; END IF"""
+    return f"""{statement.question};
+IF missing IS NOT NULL THEN missing := NULL; {statement.insert};
+ELSIF elsewhere IS NULL THEN {change}; END IF"""
 
 
 def _probe(table: Table, shape: Shape, document: str) -> str:

@@ -6,7 +6,7 @@ it is prepared once. The column types come from the catalog; PostgreSQL does all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from batchdrain.engine.catalog import Column, Table
@@ -43,6 +43,8 @@ def expanding(table: Table, shape: Shape, document: str, into: str = "") -> SetS
     if shape.operation is Operation.INSERT:
         return _insert(table, shape, document)
     number = unused_name(table, "n")
+    if table.rules:
+        return _in_parts(table, shape, document, number, into)
     write = {
         Operation.UPDATE: _update,
         Operation.DELETE: _delete,
@@ -54,22 +56,40 @@ def expanding(table: Table, shape: Shape, document: str, into: str = "") -> SetS
 
 
 def _insert(table: Table, shape: Shape, document: str) -> SetStatement:
-    text = f"""INSERT INTO {qualified(table)} ({listed(shape.insert)})
-SELECT {listed(shape.insert)}
-FROM jsonb_to_recordset({document}) AS r({_definitions(table, shape)})
+    if shape.insert:
+        text = f"""INSERT INTO {qualified(table)} ({listed(shape.insert)})
+SELECT {listed(shape.insert)} FROM {_rows(table, shape, document)}
 {_key_order(table, shape)}"""
+    else:
+        text = f"INSERT INTO {qualified(table)} SELECT FROM jsonb_array_elements({document})"
     return SetStatement(text, reports=False)
+
+
+def _in_parts(table: Table, shape: Shape, document: str, number: str, into: str) -> SetStatement:
+    """Write the parts of a statement on a table with rules (see SetStatement)."""
+    rows = _rows(table, shape, document)
+    insert = None
+    if shape.operation is Operation.DELETE:
+        text = f"DELETE FROM {qualified(table)} AS t USING {rows} WHERE {_in_scope(table)}"
+    else:
+        text = _assigning(table, shape)
+        text = text and f"{text} FROM {rows} WHERE {_in_scope(table)}"
+    if shape.operation is Operation.UPSERT:
+        insert = _insert(table, shape, document).text
+    question = f"""WITH r AS MATERIALIZED ({_numbered(table, shape, document, number)})
+{_report(table, number, into, "true")}"""
+    return SetStatement(text, reports=True, question=question, insert=insert)
 
 
 def _update(table: Table, shape: Shape, number: str, into: str) -> str:
     return f"""u AS ({_changed_rows(table, shape, number)})
-{_report(table, number, into)}"""
+{_report(table, number, into, _unapplied(number))}"""
 
 
 def _delete(table: Table, _: Shape, number: str, into: str) -> str:
     return f"""u AS (DELETE FROM {qualified(table)} AS t USING r
   WHERE {_in_scope(table)} RETURNING r.{quoted(number)})
-{_report(table, number, into)}"""
+{_report(table, number, into, _unapplied(number))}"""
 
 
 def _upsert(table: Table, shape: Shape, number: str, into: str) -> str:
@@ -82,22 +102,29 @@ i AS (INSERT INTO {qualified(table)} ({listed(shape.insert)})
   SELECT {listed(shape.insert)} FROM r
   WHERE NOT EXISTS (SELECT FROM {qualified(table)} AS t WHERE {_same_key(table)})
   RETURNING 1)
-SELECT NULL::bigint[], array_agg(r.{quoted(number)}) {into}
-FROM r WHERE NOT EXISTS (SELECT FROM u WHERE u.{quoted(number)} = r.{quoted(number)})
-AND EXISTS (SELECT FROM {qualified(table)} AS t WHERE {_same_key(table)})"""
+{_report(table, number, into, _unapplied(number), missing="false")}"""
 
 
 def _changed_rows(table: Table, shape: Shape, number: str) -> str:
     """An UPDATE that returns the numbers of the records it found; a look-up if it sets nothing."""
-    assignments = [f"{quoted(name)} = r.{quoted(name)}" for name in shape.update]
-    if shape.touch:
-        assignments.append(f"{quoted(UPDATED_AT)} = CURRENT_TIMESTAMP")
-    if not assignments:
+    update = _assigning(table, shape)
+    if not update:
         return (
             f"SELECT r.{quoted(number)} FROM {qualified(table)} AS t JOIN r ON {_in_scope(table)}"
         )
-    return f"""UPDATE {qualified(table)} AS t SET {", ".join(assignments)}
-  FROM r WHERE {_in_scope(table)} RETURNING r.{quoted(number)}"""
+    return f"{update} FROM r WHERE {_in_scope(table)} RETURNING r.{quoted(number)}"
+
+
+def _assigning(table: Table, shape: Shape) -> str:
+    """The beginning of an UPDATE; empty when it sets nothing."""
+    assignments = [f"{quoted(name)} = r.{quoted(name)}" for name in shape.update]
+    if shape.touch:
+        assignments.append(f"{quoted(UPDATED_AT)} = CURRENT_TIMESTAMP")
+    return f"UPDATE {qualified(table)} AS t SET {', '.join(assignments)}" if assignments else ""
+
+
+def _rows(table: Table, shape: Shape, document: str) -> str:
+    return f"jsonb_to_recordset({document}) AS r({_definitions(table, shape)})"
 
 
 def _numbered(table: Table, shape: Shape, document: str, number: str) -> str:
@@ -107,21 +134,35 @@ def _numbered(table: Table, shape: Shape, document: str, number: str) -> str:
   ORDER BY {", ".join(f"r.{quoted(name)}" for name in table.key)}"""
 
 
-def _report(table: Table, number: str, into: str) -> str:
+def _report(
+    table: Table, number: str, into: str, unapplied: str, missing: str = "here IS NULL"
+) -> str:
+    """Tell which of the `unapplied` records found no row at all, or only one out of their scope.
+
+    A row that is there, in scope and yet was not changed was swallowed by a trigger.
+    """
     n = quoted(number)
-    return f"""SELECT array_agg({n}) FILTER (WHERE NOT present),
-  array_agg({n}) FILTER (WHERE present) {into}
-FROM (SELECT r.{n},
-    EXISTS (SELECT FROM {qualified(table)} AS t WHERE {_same_key(table)}) AS present
-  FROM r WHERE NOT EXISTS (SELECT FROM u WHERE u.{n} = r.{n})) AS missing"""
+    scope = _conditions([entry.column for entry in table.scope]) or "true"
+    return f"""SELECT array_agg({n}) FILTER (WHERE {missing}),
+  array_agg({n}) FILTER (WHERE NOT here) {into}
+FROM (SELECT r.{n}, (SELECT bool_or(({scope}) IS TRUE) FROM {qualified(table)} AS t
+    WHERE {_same_key(table)}) AS here
+  FROM r WHERE {unapplied}) AS r"""
+
+
+def _unapplied(number: str) -> str:
+    return f"NOT EXISTS (SELECT FROM u WHERE u.{quoted(number)} = r.{quoted(number)})"
 
 
 def _same_key(table: Table) -> str:
-    return " AND ".join(f"t.{quoted(name)} = r.{quoted(name)}" for name in table.key)
+    return _conditions(table.key)
 
 
 def _in_scope(table: Table) -> str:
-    names = dict.fromkeys([*table.key, *(scope.column for scope in table.scope)])
+    return _conditions(dict.fromkeys([*table.key, *(scope.column for scope in table.scope)]))
+
+
+def _conditions(names: Iterable[str]) -> str:
     return " AND ".join(f"t.{quoted(name)} = r.{quoted(name)}" for name in names)
 
 

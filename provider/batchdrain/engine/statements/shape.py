@@ -41,10 +41,16 @@ class SetStatement:
     `text` uses PostgreSQL's own placeholders ($1 …). Where `reports` is true it returns one row
     of two arrays: the 1-based positions of the records whose key does not exist, and of those
     whose key exists outside their scope (both NULL when there is none).
+
+    Rules rule out WITH and RETURNING, so on a table with rules the statement is in parts, for one
+    record at a time: `question` returns the report, `text` (empty when there is nothing to set)
+    changes the row that exists in scope, `insert` (of an UPSERT) adds the row that does not exist.
     """
 
     text: str
     reports: bool
+    question: str | None = None
+    insert: str | None = None
 
 
 class StatementStyle(Protocol):
