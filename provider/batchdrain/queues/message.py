@@ -55,7 +55,7 @@ class MessageLimits:
     max_depth: int = 500
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A message that can be read.
 
     `operation` is one of OPERATIONS. `members` maps scope members to the JSON of their values,

@@ -12,7 +12,7 @@ START = "0-0"
 """The position of a queue of which nothing has been applied."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One stream entry or list element, its bytes untouched.
 
     `id` is the position of the queue once this message has been applied. `body` is None for a

@@ -31,17 +31,27 @@ _Entry = tuple[bytes, dict[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What XINFO STREAM tells: entries ever added, entries now, the newest id there ever was."""
+    """What XINFO STREAM tells: entries ever added, entries now, newest id added and deleted."""
 
     added: int
     length: int
     last_id: str
+    deleted_id: str
     first_id: str | None
 
     @property
     def gone(self) -> int:
         """How many entries were added and are no longer there."""
         return self.added - self.length
+
+
+@dataclass(frozen=True, slots=True)
+class _Census:
+    """How many entries are at or below a position, and the newest of these."""
+
+    facts: _Facts
+    upto: int
+    newest: str | None
 
 
 class StreamQueue:
@@ -98,33 +108,33 @@ class StreamQueue:
             census = self._census(position)
         if census is None:
             return Standing(unread=0, unsettled=0, lost=0)
-        facts, unsettled = census
-        unread = facts.length - unsettled
-        lost = facts.added - accounted - unread
-        if as_numbers(facts.last_id) < as_numbers(position):
-            why = f"its newest id is {facts.last_id}, but {position} has been applied"
-        elif lost < 0:
+        unread = census.facts.length - census.upto
+        lost = census.facts.added - accounted - unread
+        why = _contradiction(census, position)
+        if why is None and lost < 0:
             why = (
-                f"it has had {facts.added - unread} messages up to {position}, "
+                f"{census.facts.added - unread} of its messages are not unread, "
                 f"but {accounted} are accounted for"
             )
-        else:
-            return Standing(unread, unsettled, lost)
-        return Standing(unread, unsettled, lost=0, rewound=_rewound(self._key, why))
+        if why is None:
+            return Standing(unread, census.upto, lost)
+        return Standing(unread, census.upto, lost=0, rewound=_rewound(self._key, why, census.upto))
 
     def accepted(self, position: str) -> tuple[str, int]:
         """Return position and accounted messages that take the queue as it is, nothing lost.
 
-        The position is the lower one of `position` and the newest id that the stream ever had: a
-        stream that was restored holds up to there what had been applied before.
+        The position is `position`, or lower if the stream never had such an entry: a stream that
+        was restored holds up to there what had been applied before.
         """
         with self._errors():
             census = self._census(position)
         if census is None:
             return START, 0
-        facts, applied = census
-        unread = facts.length - applied
-        return min(position, facts.last_id, key=as_numbers), facts.added - unread
+        facts = census.facts
+        position = min(position, facts.last_id, key=as_numbers)
+        if _contradiction(census, position) is not None:
+            position = census.newest or START
+        return position, facts.added - (facts.length - census.upto)
 
     def claim(self, limit: int, after: str) -> Sequence[Message]:
         """Read at most `limit` messages behind the position `after`, oldest first.
@@ -220,14 +230,16 @@ class StreamQueue:
         self._chunk.learn(sizes)
         return sum(sizes)
 
-    def _census(self, position: str) -> tuple[_Facts, int] | None:
-        """Return the stream's facts and how many entries are at or below a position.
+    def _census(self, position: str) -> _Census | None:
+        """Count the entries at or below a position; None for a key that doesn't exist.
 
-        The two belong together: each step is a transaction, and the steps count only if nothing
-        was deleted between them.
+        Facts and count belong together: each step is a transaction, and the steps count only if
+        nothing was deleted between them.
         """
         for _ in range(_CENSUS_ATTEMPTS):
-            start, counted, gone = "-", 0, None
+            start, counted = "-", 0
+            gone: int | None = None
+            newest: str | None = None
             while True:
                 wanted = self._chunk.most(self._max_bytes)
                 facts, entries = self._look(start, position, wanted)
@@ -236,10 +248,11 @@ class StreamQueue:
                 if gone not in (None, facts.gone):
                     break
                 counted += len(entries)
+                newest = entries[-1][0].decode() if entries else newest
                 if len(entries) < wanted:
-                    return facts, counted
+                    return _Census(facts, counted, newest)
                 self._learn(entries)
-                start, gone = f"({entries[-1][0].decode()}", facts.gone
+                start, gone = f"({newest}", facts.gone
         raise TransientError(
             f"the applied messages of {self._key} are being deleted by somebody else faster than "
             "they can be counted; try again"
@@ -276,6 +289,7 @@ class StreamQueue:
             int(info["entries-added"]),
             int(info["length"]),
             info["last-generated-id"].decode(),
+            info["max-deleted-entry-id"].decode(),
             first[0].decode() if first else None,
         )
 
@@ -301,9 +315,21 @@ def _message(entry: _Entry) -> Message:
     return Message(entry_id.decode(), body, fields if body is None else None)
 
 
-def _rewound(key: str, why: str) -> str:
+def _contradiction(census: _Census, position: str) -> str | None:
+    """Return why these can't be the entries of which those up to the position were applied."""
+    applied = as_numbers(position)
+    if as_numbers(census.facts.last_id) < applied:
+        return f"its newest id ever is {census.facts.last_id}, but {position} has been applied"
+    # The entry at the position is there, or was deleted; trimming takes everything before it, too.
+    if census.newest in (None, position) or as_numbers(census.facts.deleted_id) >= applied:
+        return None
+    return f"it has older messages, but never had the one at {position}, which has been applied"
+
+
+def _rewound(key: str, why: str, upto: int) -> str:
+    taken = f" Its {upto} messages up to there will then count as applied." if upto else ""
     return (
         f"Queue {key} holds less than PostgreSQL has applied: {why}; it was restored, failed over "
         "or recreated. Accept the queue as it is now (Param accept_rewound of the drain DAG) once "
-        "you know why."
+        f"you know why.{taken}"
     )

@@ -350,12 +350,40 @@ class TestStanding:
         ids += push(redis_client, *numbered(4))
         queue.settle(ids[7], ids)
         redis_client.restore(KEY, 0, older, replace=True)
+        time.sleep(0.005)  # or the new entries could get the very ids of the old ones
         push(redis_client, *numbered(20))
         standing = queue.standing(ids[7], 8)
         assert standing.unread == 20
         assert standing.lost == 0
         assert standing.rewound is not None
         assert "accept_rewound" in standing.rewound
+
+    def test_notices_new_entries_at_or_below_the_position(
+        self, redis_client: redis.Redis, queue: StreamQueue
+    ) -> None:
+        """Recreated by a server whose clock is behind: the counts add up, the ids don't."""
+        for number in (100, 101, 102):
+            redis_client.xadd(KEY, {"data": "{}"}, id=f"{number}-0")
+        queue.settle("102-0", ["100-0", "101-0", "102-0"])
+        redis_client.delete(KEY)
+        for number in (98, 99, 100, 103):
+            redis_client.xadd(KEY, {"data": "{}"}, id=f"{number}-0")
+        standing = queue.standing("102-0", 3)
+        assert standing.lost == 0
+        assert standing.rewound is not None
+        assert "never had the one at 102-0" in standing.rewound
+        assert "3 messages up to there" in standing.rewound
+
+    def test_applied_entries_around_one_that_is_gone_are_no_rewind(
+        self, redis_client: redis.Redis, queue: StreamQueue
+    ) -> None:
+        """Settling was cut short, and the entry at the position was among what it removed."""
+        ids = push(redis_client, *numbered(6))
+        queue.settle(ids[3], ids[2:4])
+        standing = queue.standing(ids[3], 4)
+        assert (standing.unread, standing.unsettled, standing.rewound) == (2, 2, None)
+        redis_client.xtrim(KEY, maxlen=1, approximate=False)
+        assert queue.standing(ids[3], 4).rewound is None
 
     def test_a_restored_stream_that_lost_nothing_goes_on(
         self, redis_client: redis.Redis, queue: StreamQueue
@@ -413,6 +441,43 @@ class TestStanding:
         finally:
             stop.set()
             producer.join()
+
+
+class TestAccepted:
+    def test_a_restored_stream_goes_on_from_its_own_newest_id(
+        self, redis_client: redis.Redis, queue: StreamQueue
+    ) -> None:
+        ids = push(redis_client, *numbered(4))
+        older = redis_client.dump(KEY)
+        ids += push(redis_client, *numbered(4))
+        queue.settle(ids[7], ids)
+        redis_client.restore(KEY, 0, older, replace=True)
+        assert queue.accepted(ids[7]) == (ids[3], 4)
+        standing = queue.standing(*queue.accepted(ids[7]))
+        assert (standing.unread, standing.unsettled) == (0, 4)
+        assert (standing.lost, standing.rewound) == (0, None)
+
+    @pytest.mark.parametrize("numbers", [(1, 2), (1, 2, 103), (102, 103), (103, 104), (), (102,)])
+    @pytest.mark.parametrize("deleted", [(), (1,), (2,), (103,)])
+    def test_whatever_is_accepted_is_not_rewound_any_more(
+        self,
+        redis_client: redis.Redis,
+        queue: StreamQueue,
+        numbers: tuple[int, ...],
+        deleted: tuple[int, ...],
+    ) -> None:
+        """What is at or below the position counts as applied, the rest is read, nothing is lost."""
+        for number in numbers:
+            redis_client.xadd(KEY, {"data": "{}"}, id=f"{number}-0")
+        redis_client.xdel(KEY, *[f"{number}-0" for number in deleted], "99-9")
+        position, accounted = queue.accepted("102-0")
+        standing = queue.standing(position, accounted)
+        assert (standing.lost, standing.rewound) == (0, None)
+        behind = [entry_id for entry_id in left(redis_client) if int(entry_id[:-2]) > 102]
+        assert claim_all(queue, position) == behind
+
+    def test_a_missing_key_is_accepted_from_its_start(self, queue: StreamQueue) -> None:
+        assert queue.accepted("102-0") == (START, 0)
 
 
 class TestWait:
