@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg import RawCursor
+from psycopg.errors import PipelineAborted
 
 from batchdrain.engine.settings import EngineSettings
 
@@ -62,22 +63,30 @@ def send(
     """
     cursors: list[psycopg.Cursor[Any]] = []
     failure: psycopg.Error | None = None
-    with connection.pipeline() as pipeline:
-        try:
-            for command in commands:
-                cursor: psycopg.Cursor[Any] = RawCursor(connection)
-                cursor.execute(
-                    command.text.encode(), command.parameters or None, prepare=command.prepare
-                )
-                cursors.append(cursor)
-            pipeline.sync()
-        except psycopg.Error as error:
-            failure = error
-            with suppress(psycopg.Error):
-                pipeline.sync()
+    try:
+        # Leaving the pipeline syncs it; another sync in it would be another round trip.
+        with connection.pipeline():
+            try:
+                for command in commands:
+                    cursor: psycopg.Cursor[Any] = RawCursor(connection)
+                    cursor.execute(
+                        command.text.encode(), command.parameters or None, prepare=command.prepare
+                    )
+                    cursors.append(cursor)
+            except psycopg.Error as error:
+                failure = error
+    except psycopg.Error as error:
+        failure = failure or _first(error)
     if failure is not None:
         raise failure
     return cursors
+
+
+def _first(error: psycopg.Error) -> psycopg.Error:
+    """Return the error that aborted the pipeline, where psycopg tells only of that it was."""
+    while isinstance(error, PipelineAborted) and isinstance(error.__context__, psycopg.Error):
+        error = error.__context__
+    return error
 
 
 def roll_back(connection: psycopg.Connection[Any]) -> None:

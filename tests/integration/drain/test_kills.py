@@ -1,0 +1,86 @@
+"""A drain killed with SIGKILL at every step: the next one finishes, and nothing happens twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from drain_lab import KEY, Lab, insert
+from proxy import Fate, PostgresProxy
+
+from batchdrain.drain import Ending
+
+MESSAGES = 250
+
+STEPS = {
+    "after taking over": (0, 250),
+    "after claim": (100, 150),
+    "before commit": (100, 150),
+    "before settle": (200, 150),
+    "during settle": (200, 100),
+    "after settle": (200, 50),
+    "before release": (250, 0),
+}
+"""Where a drain is killed, in its second batch if it can: rows committed and messages left then."""
+
+STEPS_OF_A_BATCH = list(STEPS)[1:-1]
+
+
+def finish(lab: Lab) -> None:
+    outcome = lab.drain(lab.engine(name="second"))
+    assert outcome.ending is Ending.EMPTY
+    assert (outcome.left, outcome.lost) == (0, 0)
+    lab.assert_all_applied_once(range(MESSAGES))
+    assert lab.drain().messages == 0
+
+
+@pytest.mark.parametrize("point", STEPS)
+def test_a_drain_killed_at_any_step_is_finished_by_the_next(
+    lab: Lab, child: Callable[..., Any], point: str
+) -> None:
+    """Every record is there exactly once, and table, log, position and queue agree."""
+    lab.push(map(insert, range(MESSAGES)))
+    killed = child(lab.database, lab.redis_url, point, int(point in STEPS_OF_A_BATCH))
+    assert killed.says() == "paused"
+    killed.kill()
+    assert (len(lab.payloads()), lab.client.xlen(KEY)) == STEPS[point]
+    finish(lab)
+
+
+def test_a_drain_killed_in_a_set_statement_leaves_nothing_of_it(
+    lab: Lab, child: Callable[..., Any]
+) -> None:
+    """Killed when half of the batch's rows are written: PostgreSQL waits for nobody."""
+    lab.push(insert(n, id=n) for n in range(MESSAGES))
+    with psycopg.connect(lab.database) as other:
+        other.execute("INSERT INTO t VALUES (150, -1)")
+        killed = child(lab.database, lab.redis_url)
+        wait_until(lambda: lab.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        killed.kill()
+        other.rollback()
+    assert (len(lab.payloads()), lab.client.xlen(KEY)) == (100, 150)
+    finish(lab)
+
+
+def test_a_drain_killed_while_it_waits_for_commit_is_not_repeated(
+    lab: Lab, child: Callable[..., Any]
+) -> None:
+    """COMMIT had been sent, its reply never came."""
+    lab.push(map(insert, range(MESSAGES)))
+    with PostgresProxy(lab.database) as proxy:
+        proxy.strike(Fate.REPLY_HELD, spared=1)
+        killed = child(proxy.url, lab.redis_url)
+        assert proxy.struck.wait(10)
+        killed.kill()
+    assert (len(lab.payloads()), lab.client.xlen(KEY)) == (200, 150)
+    finish(lab)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
