@@ -1,0 +1,148 @@
+"""The drain operator against real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from batchdrain.engine.position import positions
+from batchdrain.operators.assets import tables_alias
+from batchdrain.operators.drain_queue import DrainQueueOperator
+from fix_drain_dag import insert, push
+from fix_task_context import TaskStandIn, drain_context
+
+pytestmark = pytest.mark.usefixtures("airflow_connections")
+
+KEY = "batchdrain:things"
+
+
+@pytest.fixture(autouse=True)
+def things(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("CREATE TABLE things (id integer PRIMARY KEY, name text NOT NULL)")
+
+
+def drain(**arguments: Any) -> DrainQueueOperator:
+    return DrainQueueOperator(task_id="drain", **{"queue_key": KEY, **arguments})
+
+
+def test_it_returns_counts_and_announces_the_tables_asset(redis_client, connection):
+    push(redis_client, KEY, *(insert(id=n, name="n") for n in range(5)), insert(id=9, name=None))
+    context = drain_context()
+    counts = drain(batch_size=2).execute(context)
+    del counts["seconds"], counts["isolated"]
+    assert counts == {
+        "queue": KEY,
+        "table": "things",
+        "ending": "empty",
+        "messages": 6,
+        "records": 6,
+        "applied": 5,
+        "refused": 1,
+        "lost": 0,
+        "batches": 3,
+        "left": 0,
+    }
+    ((asset, extra),) = context["outlet_events"][tables_alias()].added
+    where = f"{connection.info.host}:{connection.info.port}/{connection.info.dbname}"
+    assert asset.uri == f"postgres://{where}/public/things"
+    assert extra["applied"] == 5
+
+
+def test_nothing_is_announced_when_nothing_was_applied(redis_client):
+    push(redis_client, KEY, insert(id=1, name=None))
+    context = drain_context()
+    drain().execute(context)
+    assert not context["outlet_events"]
+
+
+def test_another_table_can_be_named(redis_client, connection):
+    connection.execute("CREATE TABLE elsewhere (id integer PRIMARY KEY, name text)")
+    push(redis_client, KEY, insert(id=1, name="n"))
+    drain(table="elsewhere").execute(drain_context())
+    assert connection.execute("SELECT count(*) FROM elsewhere").fetchone() == (1,)
+
+
+def test_the_owner_is_named_after_the_task_instance(redis_client, connection):
+    push(redis_client, KEY, insert(id=1, name="n"))
+    drain().execute(drain_context(TaskStandIn("dag", "run", "drain", 2, map_index=3)))
+    assert positions(connection, [KEY])[KEY].owner_run == "dag run drain[3] try 2"
+
+
+def test_the_brake_fails_the_task_for_good_and_consumes_nothing(redis_client):
+    push(redis_client, KEY, *(insert(id=n, name=None) for n in range(20)))
+    with pytest.raises(AirflowFailException, match="not_null_violation in column name"):
+        drain(brake_after=10).execute(drain_context())
+    assert redis_client.xlen(KEY) == 20
+    drain(brake_after=10).execute(drain_context(max_refused_share=1))
+    assert redis_client.xlen(KEY) == 0
+
+
+@pytest.fixture
+def sigterm_kills():
+    """Send SIGTERM to this process after a while; it is handled as Airflow's task runner does."""
+    timers: list[threading.Timer] = []
+    before = signal.getsignal(signal.SIGTERM)
+
+    def kill(operator: DrainQueueOperator, seconds: float) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+        timers.append(threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)))
+        timers[-1].start()
+
+    yield kill
+    for timer in timers:
+        timer.join()
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_killed_drain_ends_within_four_seconds_and_keeps_what_it_has_not_applied(
+    redis_client, connection, database, sigterm_kills, capsys
+):
+    """A lock holds the batch up; SIGTERM cancels its statement, and the log tells the outcome."""
+    push(redis_client, KEY, *(insert(id=n, name="n") for n in range(5)))
+    operator = drain()
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE things IN ACCESS EXCLUSIVE MODE")
+        sigterm_kills(operator, 1.0)
+        started = time.monotonic()
+        with pytest.raises(AirflowException, match="stopped") as failed:
+            operator.execute(drain_context())
+    assert time.monotonic() - started < 5.0
+    assert not isinstance(failed.value, AirflowFailException)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert f"{KEY}: failed for now: stopped from outside" in last
+    assert "5 left" in last
+    assert redis_client.xlen(KEY) == 5
+    assert connection.execute("SELECT count(*) FROM things").fetchone() == (0,)
+    drain().execute(drain_context(TaskStandIn(try_number=2)))
+    assert connection.execute("SELECT count(*) FROM things").fetchone() == (5,)
+
+
+def test_a_kill_before_the_start_stops_it_at_once(redis_client):
+    push(redis_client, KEY, insert(id=1, name="n"))
+    operator = drain()
+    operator.on_kill()
+    with pytest.raises(AirflowException, match="stopped from outside"):
+        operator.execute(drain_context())
+    assert redis_client.xlen(KEY) == 1
+
+
+def test_a_killed_drain_of_an_empty_queue_succeeds():
+    operator = drain()
+    operator.on_kill()
+    assert operator.execute(drain_context())["ending"] == "stopped"
+
+
+def test_a_child_gives_its_slot_back_once_and_then_goes_on(redis_client, connection):
+    push(redis_client, KEY, insert(id=1, name="n"))
+    child = drain(parents={"batchdrain:parents": "5-0"}, parent_wait=0.3)
+    with pytest.raises(AirflowException, match="come first"):
+        child.execute(drain_context())
+    assert redis_client.xlen(KEY) == 1
+    assert child.execute(drain_context(TaskStandIn(try_number=2)))["applied"] == 1

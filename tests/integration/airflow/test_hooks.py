@@ -1,0 +1,157 @@
+"""The hooks against real servers."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from batchdrain.engine.records import Refusal
+from batchdrain.errors import ConfigurationError, TransientError
+from batchdrain.hooks.postgres import BatchPostgresHook
+from batchdrain.hooks.queue import RedisQueueHook
+
+pytestmark = pytest.mark.usefixtures("airflow_connections")
+
+
+@pytest.fixture
+def canota(connection) -> str:
+    """A table as in the seed documents."""
+    connection.execute(
+        "CREATE TABLE canota (_id uuid PRIMARY KEY, _client_id varchar, _ver varchar, campo_a int, "
+        "campo_b numeric, campo_c timestamptz)"
+    )
+    return "canota"
+
+
+def ids(count: int) -> list[str]:
+    return [str(uuid.uuid4()) for _ in range(count)]
+
+
+def test_the_five_methods_give_one_result_per_record_that_agrees_with_the_database(
+    canota, connection
+):
+    hook, keys = BatchPostgresHook(), ids(4)
+    inserted = hook.batch_insert(
+        [
+            {"_id": keys[0], "campo_a": 1, "campo_b": Decimal("1.50")},
+            json.dumps({"_id": keys[1], "campo_c": "2025-01-01T00:00:00Z"}).encode(),
+            {"_id": keys[2], "campo_a": "no number"},
+            b"{not json",
+            {"_id": keys[0], "campo_c": datetime(2025, 1, 1, tzinfo=UTC)},
+        ],
+        canota,
+        client_id="c-17",
+        ver=3,
+    )
+    assert [result.applied for result in inserted] == [True, True, False, False, False]
+    assert [result.refusal and result.refusal.error_type for result in inserted] == [
+        None,
+        None,
+        "invalid_text_representation",
+        "malformed_message",
+        "unique_violation",
+    ]
+    rows = connection.execute("SELECT _id::text, _client_id, _ver FROM canota ORDER BY 1")
+    assert rows.fetchall() == [(key, "c-17", "3") for key in sorted(keys[:2])]
+
+    updated = hook.batch_update(
+        [{"_id": keys[0], "campo_a": 9}, {"_id": keys[3]}], canota, client_id="c-17", ver="3"
+    )
+    assert [result.applied for result in updated] == [True, False]
+    strange = hook.batch_update([{"_id": keys[0]}], canota, client_id="c-18", ver="3")
+    assert strange[0].refusal.error_type == "scope_mismatch"
+
+    single = hook.process_single_records(
+        "upsert", [{"_id": keys[3], "campo_a": 4}, {"_id": "x"}], canota, "c-17", "3"
+    )
+    assert [result.applied for result in single] == [True, False]
+
+    deleted = hook.batch_delete([{"_id": keys[0]}, {"_id": keys[2]}], canota, "c-17", "3")
+    assert [result.applied for result in deleted] == [True, False]
+    assert connection.execute("SELECT count(*) FROM canota").fetchone() == (2,)
+
+    refused = connection.execute("SELECT count(*) FROM canota_errors").fetchone()
+    saved = hook.save_to_error_table(
+        [{"_id": keys[0], "campo_a": 7}, b"\\x00"],
+        canota,
+        Refusal("rejected_by_hand", "said so", field="campo_a"),
+        operation="INSERT",
+        client_id="c-17",
+    )
+    assert [result.record_id for result in saved] == [keys[0], None]
+    rows = connection.execute(
+        "SELECT record_id, client_id, operation, error_message FROM canota_errors "
+        "WHERE error_type = 'rejected_by_hand' ORDER BY record_id"
+    )
+    assert rows.fetchall() == [
+        (keys[0], "c-17", "INSERT", "said so"),
+        (None, "c-17", "INSERT", "said so"),
+    ]
+    assert refused == (7,)
+
+
+def test_an_unknown_operation_is_named(canota):
+    with pytest.raises(ConfigurationError, match="'MERGE' is unknown: use one of INSERT"):
+        BatchPostgresHook().process_single_records("MERGE", [], canota)
+
+
+def test_the_connection_notices_a_server_that_is_gone(database):
+    with BatchPostgresHook().connect() as connection:
+        assert connection.autocommit
+        parameters = connection.info.get_parameters()
+        assert parameters["application_name"] == "batchdrain"
+        assert parameters["tcp_user_timeout"] == "45000"
+        assert parameters["keepalives_idle"] == "30"
+
+
+def test_a_server_that_is_away_is_transient(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY", "postgresql://user:geheim@127.0.0.1:1/db")
+    hook = BatchPostgresHook("away")
+    with pytest.raises(TransientError, match=r"away \(127.0.0.1:1/db\)") as caught:
+        hook.connect()
+    assert "geheim" not in str(caught.value)
+    assert hook.test_connection()[0] is False
+
+
+def test_the_addresses_hold_no_secret(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_Q", "redis://user:geheim@queues.example:6380/3")
+    monkeypatch.setenv("AIRFLOW_CONN_P", "postgresql://user:geheim@db.example/flights")
+    assert RedisQueueHook("q").address() == "q (queues.example:6380)"
+    assert BatchPostgresHook("p").address() == "p (db.example:5432/flights)"
+
+
+def test_depths_of_streams_lists_and_nothing(redis_client):
+    redis_client.xadd("batchdrain:a", {"data": "{}"})
+    redis_client.rpush("batchdrain:b", "x", "y")
+    redis_client.set("batchdrain:c", "text")
+    hook = RedisQueueHook()
+    keys = ["batchdrain:b", "batchdrain:a", "batchdrain:none", "batchdrain:c"]
+    assert hook.depths(keys) == dict(zip(keys, (2, 1, 0, 0), strict=True))
+    stream = hook.survey(["batchdrain:a"])[0]
+    assert stream.kind == "stream"
+    assert stream.last_id == redis_client.xinfo_stream("batchdrain:a")["last-generated-id"].decode()
+    assert hook.scan("batchdrain") == ["batchdrain:a", "batchdrain:b"]
+    assert hook.depths([]) == {}
+    assert hook.test_connection()[0] is True
+    hook.close()
+
+
+def test_a_queue_server_that_is_away_is_transient(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY", "redis://127.0.0.1:1/0?retries=0")
+    with pytest.raises(TransientError):
+        RedisQueueHook("away").depths(["batchdrain:a"])
+    assert RedisQueueHook("away").test_connection()[0] is False
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [("socket_timeout=soon", "socket_timeout"), ("db=first", "must be a number")],
+)
+def test_a_bad_extra_field_is_named(monkeypatch, query, named):
+    monkeypatch.setenv("AIRFLOW_CONN_Q", f"redis://127.0.0.1:1/?{query}")
+    with pytest.raises(ConfigurationError, match=named):
+        RedisQueueHook("q").client()

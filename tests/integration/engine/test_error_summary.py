@@ -1,0 +1,91 @@
+"""What one run had refused, counted from the error table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from batchdrain.engine.batch_log import totals
+from batchdrain.engine.catalog import read_table
+from batchdrain.engine.engine import BatchEngine
+from batchdrain.engine.error_summary import Period, refused_groups
+from batchdrain.engine.error_table import error_table_name
+from batchdrain.engine.position import create_state
+from batchdrain.engine.records import Operation, Record
+from batchdrain.engine.run import Run
+
+NOW = datetime.now(UTC)
+PERIOD = Period("dag", "run", NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+
+NINE = """CREATE TABLE things_errors (
+  record_id VARCHAR, client_id VARCHAR(50), operation VARCHAR(20), error_type VARCHAR(50),
+  error_message TEXT, field_id VARCHAR(50), record_data JSONB, ver VARCHAR, created_at TIMESTAMP)"""
+
+
+@pytest.fixture
+def things(connection):
+    connection.execute("CREATE TABLE things (id integer PRIMARY KEY, name text NOT NULL)")
+    return read_table(connection, "things")
+
+
+def refuse(database, run: Run, *records: bytes) -> None:
+    """Have the engine refuse records, on behalf of a run."""
+    members = {"client_id": b'"c-1"'}
+    with BatchEngine(
+        lambda: psycopg.connect(database, autocommit=True), "things", run=run
+    ) as engine:
+        engine.apply([Record(Operation.INSERT, record, members) for record in records])
+
+
+BAD = (b'{"id": 1}', b'{"id": 2}', b'{"id": "x", "name": "n"}')
+
+
+def test_groups_are_counted_for_the_run_alone(connection, database, things):
+    refuse(database, Run("dag", "run"), *BAD)
+    refuse(database, Run("dag", "other run"), *BAD)
+    first, second = refused_groups(connection, things, PERIOD)
+    assert (first.error_type, first.field, first.client_id, first.count, first.example) == (
+        "not_null_violation",
+        "name",
+        "c-1",
+        2,
+        "1",
+    )
+    assert (second.error_type, second.field, second.count, second.example) == (
+        "invalid_text_representation",
+        "id",
+        1,
+        "x",
+    )
+    assert abs(first.last_seen - NOW.replace(tzinfo=None)) < timedelta(hours=1)
+
+
+def test_an_error_table_of_nine_columns_is_counted_by_time(connection, database, things):
+    connection.execute(NINE)
+    refuse(database, Run("dag", "run"), *BAD)
+    assert [group.count for group in refused_groups(connection, things, PERIOD)] == [2, 1]
+    later = Period("dag", "run", PERIOD.end, PERIOD.end)
+    assert refused_groups(connection, things, later) == []
+
+
+def test_an_error_table_that_lacks_columns_is_counted_as_far_as_it_goes(connection, things):
+    connection.execute(
+        "CREATE TABLE things_errors (error_type text, created_at timestamp, record_data jsonb)"
+    )
+    connection.execute("INSERT INTO things_errors VALUES ('a', timezone('UTC', now()))")
+    (group,) = refused_groups(connection, things, PERIOD)
+    assert (group.error_type, group.field, group.client_id, group.example) == (
+        "a",
+        None,
+        None,
+        None,
+    )
+
+
+def test_without_an_error_table_there_is_nothing_to_count(connection, things):
+    assert refused_groups(connection, things, PERIOD) == []
+    create_state(connection)
+    assert totals(connection, "dag", "run") == []
+    assert error_table_name("things") == "things_errors"
