@@ -41,6 +41,16 @@ class RefusedError(Exception):
         self.verdict = Verdict(error_type, field)
 
 
+class UnconvertedError(Exception):
+    """One of the columns does not convert from the document."""
+
+    def __init__(self, columns: Sequence[str], document: str, error_type: str) -> None:
+        super().__init__(error_type)
+        self.columns = columns
+        self.document = document
+        self.error_type = error_type
+
+
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attidentity = 'a' OR a.attgenerated <> '',
        CASE WHEN NOT l.collisdeterministic THEN l.oid::regcollation::text END
@@ -83,6 +93,8 @@ class Oracle:
                 try:
                     with self._connection.transaction():
                         self._apply(change)
+                except UnconvertedError as error:
+                    verdicts.append(self._first_unconverted(error.columns, error.document))
                 except RefusedError as refused:
                     verdicts.append(refused.verdict)
                 else:
@@ -90,11 +102,10 @@ class Oracle:
         return verdicts
 
     def _apply(self, change: Change) -> None:
-        record = self._read(change)
+        record, document = self._read(change)
         self._check_names(change.operation, record)
         self._check_key(change.operation, record)
         self._check_own_scope(change, record)
-        document = self._with_scope(change, record)
         if change.operation == "DELETE":
             given = [*self._key, *self._scope]
         else:
@@ -115,15 +126,25 @@ class Oracle:
         else:
             raise RefusedError("not_found")
 
-    def _read(self, change: Change) -> dict[str, Any]:
+    def _read(self, change: Change) -> tuple[dict[str, Any], str]:
+        """The record, and its JSON with the scope columns that it leaves out."""
         for column, member in self._scope.items():
             if member not in change.members:
                 raise RefusedError("scope_missing", column)
         record = json.loads(change.data, parse_int=str, parse_float=str)
         if not isinstance(record, dict):
             raise RefusedError("malformed_message")
-        self._run(SQL("SELECT %s::jsonb"), (change.data.decode(),), field=ANY)
-        return record
+        added = [
+            f"{json.dumps(column)}: {change.members[member].decode()}"
+            for column, member in self._scope.items()
+            if column not in record
+        ]
+        merged = self._run(
+            SQL("SELECT (%s::jsonb || %s::jsonb)::text"),
+            (change.data.decode(), f"{{{', '.join(added)}}}"),
+            field=ANY,
+        )
+        return record, str(merged[0])
 
     def _check_names(self, operation: str, record: Mapping[str, Any]) -> None:
         for name in record:
@@ -148,7 +169,9 @@ class Oracle:
                 raise RefusedError("scope_mismatch", column)
             own, envelope = change.data.decode(), change.members[member].decode()
             pair = self._run(
-                SQL("SELECT %s::jsonb -> %s = %s::jsonb"), (own, column, envelope), field=column
+                SQL("SELECT (%s::jsonb -> %s)::text = %s::jsonb::text"),
+                (own, column, envelope),
+                field=column,
             )
             if pair[0]:
                 continue
@@ -164,27 +187,25 @@ class Oracle:
             if not values[0]:
                 raise RefusedError("scope_mismatch", column)
 
-    def _with_scope(self, change: Change, record: Mapping[str, Any]) -> str:
-        """The record's JSON with the scope columns that it leaves out."""
-        added = [
-            f"{json.dumps(column)}: {change.members[member].decode()}"
-            for column, member in self._scope.items()
-            if column not in record
-        ]
-        merged = self._run(
-            SQL("SELECT (%s::jsonb || %s::jsonb)::text"),
-            (change.data.decode(), f"{{{', '.join(added)}}}"),
-            field=ANY,
-        )
-        return str(merged[0])
-
     def _convert(self, columns: Sequence[str], document: str) -> None:
+        counts = SQL(", ").join(SQL("count({})").format(Identifier(c)) for c in columns)
+        if columns:
+            try:
+                self._run(
+                    SQL("SELECT {} FROM {}").format(counts, self._values(columns)), (document,)
+                )
+            except RefusedError as refused:
+                error_type = refused.verdict.error_type
+                raise UnconvertedError(columns, document, error_type) from refused
+
+    def _first_unconverted(self, columns: Sequence[str], document: str) -> Verdict:
         for column in columns:
-            self._run(
-                SQL("SELECT count({}) FROM {}").format(Identifier(column), self._values([column])),
-                (document,),
-                field=column,
-            )
+            try:
+                with self._connection.transaction():
+                    self._convert([column], document)
+            except UnconvertedError as unconverted:
+                return Verdict(unconverted.error_type, column)
+        raise AssertionError("every column converts by itself, but not all of them together")
 
     def _exists(self, columns: Sequence[str], document: str) -> bool:
         columns = list(dict.fromkeys(columns))

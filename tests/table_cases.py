@@ -397,6 +397,19 @@ ALTER TABLE {s}.t ENABLE TRIGGER USER""",
         beside="log",
     ),
     TableCase(
+        name="row_security",
+        cutting="record by record",
+        ddl="""
+CREATE TABLE {s}.t (id int PRIMARY KEY, _client_id text, v int NOT NULL);
+ALTER TABLE {s}.t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY seen ON {s}.t FOR SELECT USING (id <> 6);
+CREATE POLICY added ON {s}.t FOR INSERT WITH CHECK (v <> 4);
+CREATE POLICY changed ON {s}.t FOR UPDATE USING (v <> 2) WITH CHECK (v <> 4);
+CREATE POLICY removed ON {s}.t FOR DELETE USING (v <> 1)""",
+        seed="INSERT INTO {s}.t VALUES (1, 'c1', 1), (2, 'c1', 2), (3, 'c2', 3), (6, 'c1', 1)",
+        values={"id": [*_SMALL], "_client_id": ['"c1"'], "v": [*_SMALL, "null", '"x"']},
+    ),
+    TableCase(
         name="counting_default",
         cutting="record by record",
         ddl="""

@@ -95,6 +95,12 @@ class Classifier:
         """Look again at a record that PostgreSQL has rewritten in its own words."""
         self._add(found, ordinal, record, data)
 
+    def refuse(
+        self, found: Classified, ordinal: int, record: Record | Malformed, refusal: Refusal
+    ) -> None:
+        """Refuse a record, unless jsonb turns out to refuse it before."""
+        self._refuse(found, ordinal, record.data if isinstance(record, Record) else b"", refusal)
+
     def key_of(self, record: Record) -> tuple[bytes | None, ...]:
         """Return the JSON of a refused record's key, empty where it cannot be read."""
         return self._keys.json_of(self._members(record), record.members)

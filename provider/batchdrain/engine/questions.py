@@ -77,8 +77,8 @@ class Questioner:
             send(self._connection, [BEGIN, self._opening])
             try:
                 self._read_again(classifier, records, found)
+                self._compare_scopes(classifier, records, found)
                 self._confirm_refusals(classifier, records, found)
-                self._compare_scopes(found)
             finally:
                 roll_back(self._connection)
         if found.keys_known and any(ready.identity is None for ready in found.ready):
@@ -114,13 +114,16 @@ class Questioner:
                 except RefusedError as error:
                     found.refused[ordinal] = _in_field(error, classifier.doubtful_field(record))
 
-    def _compare_scopes(self, found: Classified) -> None:
+    def _compare_scopes(
+        self, classifier: Classifier, records: Sequence[Record | Malformed], found: Classified
+    ) -> None:
         refused: set[int] = set()
         for doubt in found.scope_doubts:
             answer = self._same_scope(doubt.scope, doubt.own, doubt.envelope)
             if answer is not True and doubt.ordinal not in refused:
                 refused.add(doubt.ordinal)
-                found.refused[doubt.ordinal] = answer or scope_mismatch(doubt.scope)
+                refusal = answer or scope_mismatch(doubt.scope)
+                classifier.refuse(found, doubt.ordinal, records[doubt.ordinal], refusal)
         found.ready = [ready for ready in found.ready if ready.ordinal not in refused]
 
     def _same_scope(self, scope: ScopeColumn, own: bytes, envelope: bytes) -> bool | Refusal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -26,13 +27,13 @@ _POISON = ['"\\u0000"', '"a\\u0000b"', "1e999999", "[1e-999999]", '"\\ud800"', '
 _NO_RECORD = [b"5", b"null", b"[]", b'"\\u0000"', b"{}", b'{"nope": 1e999999}']
 
 quick = settings(
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )
-thorough = settings(quick, max_examples=3000)
+thorough = settings(quick, max_examples=1000)
 
 
 @st.composite
@@ -75,16 +76,29 @@ class Copies:
     def __init__(self, connection: Connection, case: TableCase, url: str) -> None:
         self._connection = connection
         self._case = case
+        self._role = f"r{uuid4().hex}"
+        connection.execute(f"CREATE ROLE {self._role}".encode())
         for schema in ("ours", "theirs"):
-            connection.execute(f"CREATE SCHEMA {schema}")
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
             connection.execute(case.ddl.replace("{s}", schema).encode())
-        self._engine = BatchEngine(lambda: psycopg.connect(url, autocommit=True), "ours.t")
+            connection.execute(
+                f"""
+GRANT USAGE, CREATE ON SCHEMA {schema} TO {self._role};
+GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {self._role}""".encode()
+            )
+        self._engine = BatchEngine(lambda: self._connect(url), "ours.t")
         self._engine.open()
-        self._oracle = Oracle(connection, "theirs", "t")
+        self._asked = self._connect(url)
+        self._oracle = Oracle(self._asked, "theirs", "t")
+
+    def _connect(self, url: str) -> Connection:
+        return psycopg.connect(url, autocommit=True, options=f"-c role={self._role}")
 
     def close(self) -> None:
-        """Close the engine's connection."""
+        """Close the connections and drop the role."""
         self._engine.close()
+        self._asked.close()
+        self._connection.execute(f"DROP OWNED BY {self._role}; DROP ROLE {self._role}".encode())
 
     def check(self, batch: Sequence[Change], splits: Sequence[int]) -> None:
         """Apply the same records to both, and compare all that the contract determines."""
@@ -163,9 +177,32 @@ def copies(connection: Connection, database: str) -> Iterator[Callable[[TableCas
 def test_a_batch_is_what_its_records_are_one_at_a_time(
     case: TableCase, copies: Callable[[TableCase], Copies]
 ) -> None:
-    both = copies(case)
+    _check(copies(case), case, quick)
 
-    @quick
+
+@pytest.mark.parametrize("name", ["uuid_key", "secondary_unique", "rules"])
+def test_it_is_so_where_the_server_may_not_isolate(
+    name: str, connection: Connection, copies: Callable[[TableCase], Copies]
+) -> None:
+    connection.execute("REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC")
+    case = next(case for case in CASES if case.name == name)
+    _check(copies(case), case, quick)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("plpgsql", [True, False], ids=["on the server", "by halving"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_it_is_so_for_many_batches(
+    case: TableCase, plpgsql: bool, connection: Connection, copies: Callable[[TableCase], Copies]
+) -> None:
+    if not plpgsql:
+        connection.execute("REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC")
+    _check(copies(case), case, thorough)
+
+
+def _check(both: Copies, case: TableCase, thoroughness: settings) -> None:
+    @thoroughness
     @given(batches(case))
     def check(given_batch: tuple[list[Change], list[int]]) -> None:
         both.check(*given_batch)
