@@ -12,6 +12,7 @@ from batchdrain.demo.run import run
 from batchdrain.demo.up import up
 from batchdrain.errors import BatchdrainError
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 """The exit code of a command that was stopped by Ctrl-C, as shells have it."""
 
@@ -24,7 +25,7 @@ def main() -> int:
     keeping = commands.add_parser("up", help="the same installation, kept running until Ctrl-C")
     keeping.add_argument("--data", type=Path, default=Path(".demo"), help="folder that keeps it")
     arguments = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, _interrupt)
     try:
         return run() if arguments.command == "run" else up(arguments.data)
@@ -37,6 +38,9 @@ def main() -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # Stopping takes some seconds, and a second Ctrl-C must not cut it short.
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
