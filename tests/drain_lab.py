@@ -80,7 +80,9 @@ class Lab:
                 pipeline.xadd(KEY, {"data": body})
             return [entry.decode() for entry in pipeline.execute()]
 
-    def engine(self, through: str | None = None, name: str = "first", **options: Any) -> BatchEngine:
+    def engine(
+        self, through: str | None = None, name: str = "first", **options: Any
+    ) -> BatchEngine:
         """Return an engine for `t`; `through` is the URL of a proxy, options are its settings."""
         url = through or self.database
         return BatchEngine(

@@ -76,6 +76,11 @@ SELECT {columns} FROM batchdrain.position WHERE queue = %(queue)s FOR UPDATE""")
     columns=_COLUMNS
 )
 
+_BOUNDS = """
+SELECT set_config('lock_timeout', %(timeout)s, true),
+       set_config('idle_in_transaction_session_timeout', %(timeout)s, true)"""
+"""For the one transaction only; a drain that is frozen in it must not keep the row locked."""
+
 _LIST = SQL("""
 SELECT queue, {columns} FROM batchdrain.position WHERE queue = ANY(%s::text[])""").format(
     columns=_COLUMNS
@@ -249,7 +254,7 @@ class Ledger:
         row = positions(connection, [self.queue]).get(self.queue)
         if row is None:
             return HandedOverError(f'the position of queue "{self.queue}" was removed')
-        if row.owner == self.owner or row.owner is None:
+        if row.owner == self.owner:
             return HandedOverError(f'queue "{self.queue}" was moved on by another drain')
         return HandedOverError(f'queue "{self.queue}" was handed over to {row.owner_run}')
 
@@ -288,7 +293,7 @@ def _locked(
     try:
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             timeout = f"{max(1, round(wait * 1000))}ms"
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+            cursor.execute(_BOUNDS, {"timeout": timeout})
             row = cursor.execute(query, parameters).fetchone()
             return None if row is None else Position(*row)
     except errors.LockNotAvailable as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg import RawCursor
-from psycopg.errors import PipelineAborted
+from psycopg.abc import PQGen
 
 from batchdrain.engine.settings import EngineSettings
 
@@ -64,7 +64,7 @@ def send(
     cursors: list[psycopg.Cursor[Any]] = []
     failure: psycopg.Error | None = None
     try:
-        # Leaving the pipeline syncs it; another sync in it would be another round trip.
+        connection._pipeline = _RoundTrip(connection)
         with connection.pipeline():
             try:
                 for command in commands:
@@ -76,17 +76,27 @@ def send(
             except psycopg.Error as error:
                 failure = error
     except psycopg.Error as error:
-        failure = failure or _first(error)
+        failure = failure or error
     if failure is not None:
         raise failure
     return cursors
 
 
-def _first(error: psycopg.Error) -> psycopg.Error:
-    """Return the error that aborted the pipeline, where psycopg tells only of that it was."""
-    while isinstance(error, PipelineAborted) and isinstance(error.__context__, psycopg.Error):
-        error = error.__context__
-    return error
+class _RoundTrip(psycopg.Pipeline):
+    """A pipeline that ends with one Sync, and raises the first of its errors.
+
+    psycopg's own asks the server to flush after that Sync, and PostgreSQL takes this for the
+    client's next request: it forgets idle_in_transaction_session_timeout, so that a frozen drain
+    would keep its locks for ever.
+    """
+
+    def _exit_gen(self) -> PQGen[None]:
+        try:
+            yield from self._sync_gen()
+        except psycopg.Error:
+            with suppress(psycopg.Error):
+                yield from self._fetch_gen(flush=False)
+            raise
 
 
 def roll_back(connection: psycopg.Connection[Any]) -> None:
