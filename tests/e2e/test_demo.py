@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 PATIENCE = 120.0
@@ -58,7 +58,7 @@ def processes_with_all_components(pid: int) -> list[psutil.Process]:
     """Wait until the demo has started Airflow's components; returns all of its descendants."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found = psutil.Process(pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
         if {word for process in found for word in words(process)} >= COMPONENTS:
             return found
         time.sleep(0.1)
@@ -68,6 +68,7 @@ def processes_with_all_components(pid: int) -> list[psutil.Process]:
 def words(process: psutil.Process) -> list[str]:
     """Return a process's command line, nothing when it has just ended."""
     try:
-        return process.cmdline()
+        line: list[str] = process.cmdline()
     except psutil.NoSuchProcess:
         return []
+    return line

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from batchdrain.demo.airflow_client import AirflowApiError
 from batchdrain.demo.run import run
 from batchdrain.demo.up import up
 from batchdrain.errors import BatchdrainError
@@ -32,7 +33,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("demo: stopped", file=sys.stderr)
         return INTERRUPTED
-    except BatchdrainError as error:
+    except (BatchdrainError, AirflowApiError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
 

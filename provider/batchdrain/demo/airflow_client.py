@@ -88,7 +88,7 @@ class AirflowClient:
         run_id: str,
         timeout: float = 300.0,
         on_look: Callable[[], None] = lambda: None,
-        interval: float = 0.25,
+        interval: float = 0.5,
     ) -> Json:
         """Wait until a run has ended and return it; `on_look` is called at each look."""
         deadline = time.monotonic() + timeout

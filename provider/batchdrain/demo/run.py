@@ -113,9 +113,12 @@ def _drain(
         with display.phase(f"Run {DAG_ID}", pushed) as applying:
             begun = time.monotonic()
             run_id = client.trigger(DAG_ID)
-            ended = client.wait_for_run(
-                DAG_ID, run_id, RUN_SECONDS, lambda: _show(applying, connection)
-            )
+
+            def look() -> None:
+                started.airflow.check()
+                _show(applying, connection)
+
+            ended = client.wait_for_run(DAG_ID, run_id, RUN_SECONDS, look)
             seconds = time.monotonic() - begun
         for other in client.runs(DAG_ID):
             client.wait_for_run(DAG_ID, str(other["dag_run_id"]), RUN_SECONDS)
