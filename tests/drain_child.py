@@ -10,8 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drain_lab import KEY, QUICK, Lab, redis_of
-
 from batchdrain.drain import drain
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import Move, Position
@@ -19,6 +17,13 @@ from batchdrain.engine.records import BatchResult, Malformed, Record
 from batchdrain.errors import BatchdrainError
 from batchdrain.queues.queue import Message
 from batchdrain.queues.stream import StreamQueue
+from drain_lab import KEY, QUICK, Lab, redis_of
+
+
+def say(word: str) -> None:
+    """Tell the parent."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 class Pause:
@@ -34,7 +39,7 @@ class Pause:
             return
         self._spared -= 1
         if self._spared == -1:
-            print("paused", flush=True)
+            say("paused")
             sys.stdin.readline()
 
 
@@ -98,9 +103,9 @@ def main(postgres: str, redis: str, point: str, spared: str) -> None:
     try:
         with engine:
             outcome = drain(queue, engine, limits=QUICK)
-        print(outcome.ending, flush=True)
+        say(outcome.ending)
     except BatchdrainError as error:
-        print(type(error).__name__, flush=True)
+        say(type(error).__name__)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+
 from drain_lab import TABLE, Lab, redis_of
 
 _CHILD = Path(__file__).parents[2] / "drain_child.py"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from drain_lab import QUICK, Lab, Notes, insert
-from proxy import Fate, PostgresProxy
 
 from batchdrain.drain import DrainLimits, Ending
 from batchdrain.errors import TransientError
+from drain_lab import QUICK, Lab, Notes, insert
+from proxy import Fate, PostgresProxy
 
 FATES = [Fate.REQUEST_LOST, Fate.REQUEST_LATE, Fate.REPLY_LOST]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from drain_lab import KEY, Lab, insert
-from proxy import Fate, PostgresProxy
 
 from batchdrain.drain import Ending
+from drain_lab import KEY, Lab, insert
+from proxy import Fate, PostgresProxy
 
 MESSAGES = 250
 

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from drain_lab import KEY, QUICK, Lab, Notes, insert
-
 from batchdrain.drain import BatchReport, DrainLimits, DrainOutcome, Ending
+from drain_lab import KEY, QUICK, Lab, Notes, insert
 
 FEW = DrainLimits(batch_records=100, max_records=100)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+
 from drain_lab import Lab, Notes, insert
 from proxy import PostgresProxy
 
@@ -24,5 +27,5 @@ def test_a_clean_batch_takes_two_round_trips_to_postgresql(lab: Lab, type_: str)
         notes = Notes(lambda report: trips.append(proxy.trips))
         outcome = lab.drain(lab.engine(proxy.url), observer=notes)
     assert (outcome.applied, outcome.refused, outcome.batches) == (1300, 0, 13)
-    spent = [after - before for before, after in zip(trips, trips[1:], strict=False)]
+    spent = [after - before for before, after in pairwise(trips)]
     assert spent == [2] * 12
