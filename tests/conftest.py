@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 
-pytest_plugins = ["fix_airflow_home", "fix_drain_dag", "fix_postgres", "fix_valkey", "fix_airflow"]
+pytest_plugins = [
+    "fix_airflow_home",
+    "fix_drain_dag",
+    "fix_postgres",
+    "fix_valkey",
+    "fix_airflow",
+    "fix_engine",
+]
 
 # A forgotten argument must fail, not reach a server that happens to be on the machine.
 for name in [name for name in os.environ if name.startswith(("PG", "AIRFLOW_CONN_"))]:

@@ -75,7 +75,12 @@ class Attempt:
         if mode is Mode.HALVING:
             opened = send(connection, opening)
             bisection = Bisection(
-                connection, plan.table, self._style, self._settings, self._cancelled
+                connection,
+                plan.table,
+                self._style,
+                self._settings,
+                self._cancelled,
+                _doubtful_field(plan, classifier),
             )
             refused = bisection.apply(plan.steps)
             result = plan.result(refused, isolated=True)
@@ -117,13 +122,8 @@ class Attempt:
         if not plan.steps:
             return {}
         if mode is Mode.ON_SERVER:
-
-            def doubtful_field(ordinal: int) -> str | None:
-                record = plan.records[ordinal]
-                return classifier.doubtful_field(record) if isinstance(record, Record) else None
-
             (outcome,) = cursors[-1].fetchone() or ("[]",)
-            return read_outcome(outcome, plan.table, doubtful_field)
+            return read_outcome(outcome, plan.table, _doubtful_field(plan, classifier))
         refused: dict[int, Refusal] = {}
         for step, cursor in zip(plan.steps, cursors, strict=True):
             if self._statement(plan, step.shape).reports:
@@ -155,6 +155,16 @@ class Attempt:
             position_to=step.new,
         )
         return [batch_log.insert(ledger.run, entry)]
+
+
+def _doubtful_field(plan: Plan, classifier: Classifier) -> Callable[[int], str | None]:
+    """Return what names the column of a record, by its ordinal, whose JSON jsonb does not take."""
+
+    def field(ordinal: int) -> str | None:
+        record = plan.records[ordinal]
+        return classifier.doubtful_field(record) if isinstance(record, Record) else None
+
+    return field
 
 
 def _attempted(

@@ -19,7 +19,7 @@ from batchdrain.engine.questions import refusal_of
 from batchdrain.engine.records import Refusal
 from batchdrain.engine.reports import NOT_FOUND, constrained, read_report
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.engine.statements.questions import conversion
+from batchdrain.engine.statements.questions import AS_JSONB, conversion
 from batchdrain.engine.statements.shape import SetStatement, Shape, StatementStyle
 from batchdrain.engine.transaction import Command, send
 
@@ -34,7 +34,10 @@ a few dozen of them, cannot be why it runs into the time-out."""
 
 
 class Bisection:
-    """Applies the steps of one batch in the transaction that is open on `connection`."""
+    """Applies the steps of one batch in the transaction that is open on `connection`.
+
+    `doubtful_field` names the column of a record (by its ordinal) whose JSON jsonb does not take.
+    """
 
     def __init__(
         self,
@@ -43,12 +46,14 @@ class Bisection:
         style: StatementStyle,
         settings: EngineSettings,
         cancelled: Callable[[float], bool],
+        doubtful_field: Callable[[int], str | None],
     ) -> None:
         self._connection = connection
         self._table = table
         self._style = style
         self._settings = settings
         self._cancelled = cancelled
+        self._doubtful_field = doubtful_field
         self._refused: dict[int, Refusal] = {}
 
     def apply(self, steps: Sequence[Step]) -> dict[int, Refusal]:
@@ -135,18 +140,25 @@ class Bisection:
     def _refusal(self, shape: Shape, record: Ready, error: psycopg.Error) -> Refusal:
         if error.diag.column_name or error.diag.table_name:
             return refusal_of(error, constrained(self._table, error.diag.constraint_name))
+        if not self._answers(AS_JSONB, record):
+            return refusal_of(error, self._doubtful_field(record.ordinal))
         for column in self._table.columns:
-            if column.name not in shape.carried:
-                continue
-            probe = Command(f"SELECT {conversion(column)}", (record.data.decode(),))
-            try:
-                send(self._connection, [_SAVEPOINT, probe, _RELEASE])
-            except psycopg.Error as failure:
-                self._back()
-                if failure_of(failure) is FailureClass.REFUSED:
-                    return refusal_of(error, column.name)
-                raise
+            carried = column.name in shape.carried
+            if carried and not self._answers(f"SELECT {conversion(column)}", record):
+                return refusal_of(error, column.name)
         return refusal_of(error)
+
+    def _answers(self, question: str, record: Ready) -> bool:
+        """Whether PostgreSQL takes the record's values in a question about them."""
+        probe = Command(question, (record.data.decode(),))
+        try:
+            send(self._connection, [_SAVEPOINT, probe, _RELEASE])
+        except psycopg.Error as error:
+            self._back()
+            if failure_of(error) is FailureClass.REFUSED:
+                return False
+            raise
+        return True
 
     def _set_lock_timeout(self, seconds: float) -> None:
         send(self._connection, [Command(_LOCK_TIMEOUT, (f"{round(seconds * 1000)}ms",))])

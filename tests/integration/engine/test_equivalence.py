@@ -33,7 +33,7 @@ quick = settings(
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )
-thorough = settings(quick, max_examples=1000)
+thorough = settings(quick, max_examples=400)
 
 
 @st.composite
