@@ -28,6 +28,11 @@ def push(client: redis.Redis, *bodies: bytes) -> list[str]:
         return [entry_id.decode() for entry_id in pipeline.execute()]
 
 
+def later() -> None:
+    """Wait for another millisecond, so that new entries don't get the very ids of deleted ones."""
+    time.sleep(0.005)
+
+
 def numbered(count: int) -> list[bytes]:
     return [b"%d" % number for number in range(count)]
 
@@ -350,7 +355,7 @@ class TestStanding:
         ids += push(redis_client, *numbered(4))
         queue.settle(ids[7], ids)
         redis_client.restore(KEY, 0, older, replace=True)
-        time.sleep(0.005)  # or the new entries could get the very ids of the old ones
+        later()
         push(redis_client, *numbered(20))
         standing = queue.standing(ids[7], 8)
         assert standing.unread == 20
@@ -406,6 +411,7 @@ class TestStanding:
         missing = queue.standing(ids[3], 4)
         assert (missing.unread, missing.unsettled, missing.lost) == (0, 0, 0)
         assert missing.rewound is None
+        later()
         push(redis_client, *numbered(2))
         anew = queue.standing(ids[3], 4)
         assert anew.unread == 2
