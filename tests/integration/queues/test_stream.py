@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 import redis
 
-from batchdrain.errors import ConfigurationError
+from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.queues.queue import START
 from batchdrain.queues.stream import StreamQueue
 
@@ -427,7 +427,10 @@ class TestStanding:
         assert queue.standing(ids[3], 4).rewound is None
 
     def test_counts_consistently_while_others_add_and_trim(self, redis_client: redis.Redis) -> None:
-        """Each answer adds up, though producers add at one end and MAXLEN trims at the other."""
+        """Each answer adds up, though producers add at one end and MAXLEN trims at the other.
+
+        On a machine that is busy an answer may be that it can't be had now.
+        """
         queue = StreamQueue(redis_client, KEY, max_bytes=200)
         ids = push(redis_client, *numbered(300))
         stop = threading.Event()
@@ -441,7 +444,10 @@ class TestStanding:
         producer.start()
         try:
             for _ in range(20):
-                standing = queue.standing(ids[59], 60)
+                try:
+                    standing = queue.standing(ids[59], 60)
+                except TransientError:
+                    continue
                 assert standing.unread + standing.unsettled == 300
                 assert (standing.lost, standing.rewound) == (0, None) or standing.unsettled == 0
         finally:
