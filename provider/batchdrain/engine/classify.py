@@ -114,12 +114,17 @@ class Classifier:
         return None
 
     def _members(self, record: Record) -> dict[str, bytes]:
+        if not _is_text(record.data):
+            return {}
         try:
             return {name: bytes(raw) for name, raw in self._decode(record.data).items()}
         except (msgspec.MsgspecError, RecursionError):
             return tolerant_members(record.data)
 
     def _add(self, found: Classified, ordinal: int, record: Record, data: bytes) -> None:
+        if not _is_text(data):
+            found.refused[ordinal] = Refusal("malformed_message", "the record is no UTF-8 text")
+            return
         for scope in self._table.scope:
             if scope.member not in record.members:
                 found.refused[ordinal] = _scope_missing(scope)
@@ -193,6 +198,16 @@ class Classifier:
         rest = data.lstrip()[1:]
         comma = b"" if rest.lstrip()[:1] == b"}" else b","
         return b"{%b%b%b" % (added, comma, rest)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether PostgreSQL could take the bytes as a text at all."""
+    if b"\0" in data:
+        return False
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def scope_mismatch(scope: ScopeColumn) -> Refusal:

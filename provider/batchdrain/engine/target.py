@@ -10,7 +10,7 @@ import psycopg
 
 from batchdrain.engine import batch_log
 from batchdrain.engine.attempt import Attempt, Attempted, Mode
-from batchdrain.engine.catalog import Table, missing_privilege, read_table
+from batchdrain.engine.catalog import Table, has_types_of, missing_privilege, read_table
 from batchdrain.engine.classify import Classifier
 from batchdrain.engine.error_table import ErrorTable
 from batchdrain.engine.failures import FailureClass, classify, failure_of
@@ -129,6 +129,9 @@ class Target:
 
         Raises StaleTableError when the table has changed, SystemicError when nothing passed.
         """
+        values = any(r.refusal and _is_about_value(r.refusal) for r in attempted.result.results)
+        if values and not has_types_of(connection, self.table):
+            self._raise_if_stale(connection)
         doubtful = [
             entry.refusal
             for ordinal, entry in enumerate(attempted.result.results)
@@ -173,6 +176,11 @@ class Target:
                 attempted.log_entry, result.applied, result.refused, result.isolated
             )
             send(connection, [amended])
+
+
+def _is_about_value(refusal: Refusal) -> bool:
+    """Whether a value did not fit the type that its column had when the catalog was read."""
+    return refusal.sqlstate is not None and refusal.sqlstate.startswith("22")
 
 
 def _following(mode: Mode, failure: FailureClass) -> Mode | None:
