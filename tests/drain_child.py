@@ -2,22 +2,25 @@
 
 Arguments: PostgreSQL's URL, Redis' URL, the point, and how many times it is passed before. Writes
 `paused` at the point and reads a line there; at its end writes the ending, or the error's class.
+With the point `memory` it writes, before the ending, the most memory in KiB that it had needed
+after ten batches and at its end.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from batchdrain.drain import drain
+from batchdrain.drain import BatchReport, drain
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import Move, Position
 from batchdrain.engine.records import BatchResult, Malformed, Record
 from batchdrain.errors import BatchdrainError
 from batchdrain.queues.queue import Message
 from batchdrain.queues.stream import StreamQueue
-from drain_lab import KEY, QUICK, Lab, redis_of
+from drain_lab import KEY, QUICK, Lab, Notes, redis_of
 
 
 def say(word: str) -> None:
@@ -92,6 +95,17 @@ class PausingEngine(BatchEngine):
         super().release()
 
 
+def memory() -> int:
+    """Return the most memory in KiB that this process had at any moment."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def measure(report: BatchReport) -> None:
+    """Say how much memory ten batches took."""
+    if report.number == 10:
+        say(str(memory()))
+
+
 def main(postgres: str, redis: str, point: str, spared: str) -> None:
     """Drain the queue."""
     lab = Lab(postgres, redis, redis_of(redis))
@@ -102,7 +116,11 @@ def main(postgres: str, redis: str, point: str, spared: str) -> None:
     queue.pause = engine.pause = pause
     try:
         with engine:
-            outcome = drain(queue, engine, limits=QUICK)
+            if point == "memory":
+                outcome = drain(queue, engine, observer=Notes(measure, keep=False))
+                say(str(memory()))
+            else:
+                outcome = drain(queue, engine, limits=QUICK)
         say(outcome.ending)
     except BatchdrainError as error:
         say(type(error).__name__)

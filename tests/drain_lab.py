@@ -44,12 +44,14 @@ class Notes:
     """An observer that remembers, and does something after each batch."""
 
     after: Callable[[BatchReport], None] = lambda report: None
+    keep: bool = True
     batches: list[BatchReport] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
 
     def batch(self, report: BatchReport) -> None:
         """Remember the batch, then do what is to be done after it."""
-        self.batches.append(report)
+        if self.keep:
+            self.batches.append(report)
         self.after(report)
 
     def note(self, sentence: str) -> None:
