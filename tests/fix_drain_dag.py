@@ -59,6 +59,7 @@ def drain_run(airflow_connections: None) -> Callable[..., DagRun]:
     file.write_text(_DAG_FILE)
 
     def run(**params: Any) -> DagRun:
-        return parsed(file, "drain_test").test(run_conf=params)
+        finished: DagRun = parsed(file, "drain_test").test(run_conf=params)
+        return finished
 
     return run

@@ -16,7 +16,7 @@ from batchdrain.engine.error_table import ErrorRow, ErrorTable
 from batchdrain.engine.records import Malformed, Operation, Record, RecordResult, Refusal
 from batchdrain.engine.run import Run
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.errors import ConfigurationError, TransientError
+from batchdrain.errors import BatchdrainError, ConfigurationError, TransientError
 from batchdrain.hooks.connection import ConnectionLookup
 
 GivenRecord = Mapping[str, Any] | bytes
@@ -90,6 +90,15 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
             connection.port or 5432,
             self.database or connection.schema or connection.login or "",
         )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Tell whether the server answers; Airflow's Test button shows the sentence."""
+        try:
+            with self.connect() as connection:
+                connection.execute("SELECT")
+        except (BatchdrainError, psycopg.Error) as error:
+            return False, str(error)
+        return True, f"{self.address()} answers."
 
     def engine(
         self, table: str, *, queue: str | None = None, run: Run | None = None

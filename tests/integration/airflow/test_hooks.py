@@ -115,6 +115,7 @@ def test_a_server_that_is_away_is_transient(monkeypatch):
         hook.connect()
     assert "geheim" not in str(caught.value)
     assert hook.test_connection()[0] is False
+    assert BatchPostgresHook().test_connection()[0] is True
 
 
 def test_the_addresses_hold_no_secret(monkeypatch):

@@ -59,6 +59,7 @@ def test_groups_are_counted_for_the_run_alone(connection, database, things):
         1,
         "x",
     )
+    assert first.last_seen is not None
     assert abs(first.last_seen - NOW.replace(tzinfo=None)) < timedelta(hours=1)
 
 

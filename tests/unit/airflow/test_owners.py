@@ -12,7 +12,7 @@ OTHER = Run("drain_tables", "manual__2025-01-01T00:00:00+00:00", "drain", 2, 3)
 
 
 def position(run: Run | None, *, idle: float | None = 1.0, held: bool = False, owner="token"):
-    return Position("1-0", 1, 0, 0, held, owner, run and run.label, idle)
+    return Position("1-0", 1, 0, 0, held, owner, run.label if run else None, idle)
 
 
 def answering(state: str):

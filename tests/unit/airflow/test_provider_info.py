@@ -8,7 +8,7 @@ import subprocess
 import sys
 from importlib import resources
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 
 from batchdrain.configuration import OPTIONS
 from batchdrain.provider_info import get_provider_info
