@@ -373,3 +373,16 @@ def test_a_lost_connection_is_renewed(
 def test_an_engine_without_a_queue_has_no_position(open_engine: OpenEngine) -> None:
     with pytest.raises(SystemicError):
         open_engine("t").take_over(lambda: 0)
+
+
+def test_a_batch_may_hold_nothing_to_apply(
+    connection: Connection, open_engine: OpenEngine, record: MakeRecord
+) -> None:
+    """The position moves on all the same."""
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    engine = open_engine("t", queue="batchdrain:t")
+    engine.take_over(lambda: 0)
+    assert engine.apply([], move=Move("0-0", "1-0", 1)).results == []
+    malformed = Malformed("no JSON", b"{")
+    assert engine.apply([malformed], move=Move("1-0", "2-0", 1)).refused == 1
+    assert value(connection, "SELECT position FROM batchdrain.position") == "2-0"
