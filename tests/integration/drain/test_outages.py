@@ -84,7 +84,7 @@ def test_a_crash_of_postgresql_inside_a_batch_repeats_only_that_batch(
 
         return applied(records, move=move, judge=judge_and_crash)
 
-    engine.apply = crashing  # type: ignore[method-assign]
+    engine.apply = crashing  # type: ignore[assignment,method-assign]
     assert lab.drain(engine).applied == 300
     assert len(calls) == 4
     assert calls[1] == calls[2]

@@ -66,7 +66,7 @@ def test_the_brake_can_be_let_off(lab: Lab) -> None:
 
 def test_a_message_may_carry_many_records_or_none(lab: Lab) -> None:
     """Each record has its own fate; a message without records only moves the position."""
-    records = [{"payload": n} for n in range(250)]
+    records: list[dict[str, object]] = [{"payload": n} for n in range(250)]
     records[7] = {"payload": "seven"}
     ids = lab.push(
         [
