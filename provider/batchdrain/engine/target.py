@@ -53,6 +53,8 @@ class Target:
         self._classifier = Classifier(table)
         self._opening = opening
         self._same_scopes: dict[tuple[str, bytes, bytes], bool | Refusal] = {}
+        # Bad records come in rows of batches; whole sets would be sent in vain before each.
+        self._bad_lately = False
 
     def apply(
         self,
@@ -103,7 +105,7 @@ class Target:
         planned: Plan,
         move: tuple[Ledger, Move] | None,
     ) -> Attempted:
-        mode = Mode.ON_SERVER if planned.one_by_one else Mode.SETS
+        mode = Mode.ON_SERVER if planned.one_by_one or self._bad_lately else Mode.SETS
         while True:
             started = time.monotonic()
             try:
@@ -120,6 +122,7 @@ class Target:
                 mode = following
             else:
                 self._check_doubtful_refusals(connection, planned, attempted)
+                self._bad_lately = _has_bad(planned, attempted)
                 return attempted
 
     def _check_doubtful_refusals(
@@ -181,6 +184,16 @@ class Target:
 def _is_about_value(refusal: Refusal) -> bool:
     """Whether a value did not fit the type that its column had when the catalog was read."""
     return refusal.sqlstate is not None and refusal.sqlstate.startswith("22")
+
+
+def _has_bad(planned: Plan, attempted: Attempted) -> bool:
+    """Whether a record was refused that makes a whole set statement fail."""
+    return any(
+        entry.refusal is not None
+        and entry.refusal.sqlstate is not None
+        and ordinal not in planned.refused
+        for ordinal, entry in enumerate(attempted.result.results)
+    )
 
 
 def _following(mode: Mode, failure: FailureClass) -> Mode | None:

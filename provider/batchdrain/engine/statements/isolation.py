@@ -21,10 +21,10 @@ from batchdrain.engine.statements.recordset import expanding
 from batchdrain.engine.statements.shape import SetStatement, Shape
 
 WIDEST = 64
-GROWTH = 2
-SHRINKAGE = 8
-"""Records in a piece: it shrinks where records are bad and grows where they are good, so that many
-bad records cost little more than each of them needs, and few of them hardly anything."""
+SHRINKAGE = 4
+"""Records in a piece: 64 at most, and 1.5/sqrt(share of bad ones so far, for each shape), which is
+about where the price of a statement and the price of repeating a failed one balance. A piece that
+fails is repeated in quarters. (Best of thirty ways in a simulation with 0.1 % to 50 % bad ones.)"""
 
 SET_WORK = "SELECT set_config('batchdrain.work', $1, true)"
 """Hands the block its work: $1 is what `work_of` returns."""
@@ -37,26 +37,37 @@ DECLARE
   work jsonb := current_setting('batchdrain.work')::jsonb;
   step jsonb; together boolean; document jsonb;
   records text[]; ordinals int[]; total int;
-  width int; here int; upto int; one int; stop int;
+  place int; width int; fence int; here int; upto int; one int; stop int;
+  seen int[] := array_fill(0, ARRAY[{shapes}]); bad int[] := array_fill(0, ARRAY[{shapes}]);
+  array_json text;
   missing bigint[]; elsewhere bigint[];
   found jsonb[]; refused jsonb[] := '{{}}';
-  state text; message text; field text; of_constraint text; of_table text; probe jsonb;
+  state text; message text; field text; of_constraint text; of_table text;
 BEGIN
   FOR step IN SELECT value FROM jsonb_array_elements(work->'steps') LOOP
     together := (step->>'together')::boolean;
     records := ARRAY(SELECT jsonb_array_elements_text(step->'records'));
     ordinals := ARRAY(SELECT value::int FROM jsonb_array_elements_text(step->'ordinals'));
     total := cardinality(records);
-    width := {widest}; here := 1;
+    place := (step->>'statement')::int;
+    here := 1; fence := 0;
     WHILE here <= total LOOP
+      IF here > fence THEN
+        width := least({widest}, ceil(1.5 * sqrt(greatest(seen[place], 1)
+          / greatest(bad[place], 1e-6::float8))));
+      END IF;
       upto := least(here + width - 1, total);
       BEGIN
         found := '{{}}'; one := here;
         WHILE one <= upto LOOP
           stop := CASE WHEN together THEN upto ELSE one END;
-          {document} := ('[' || array_to_string(records[one:stop], ',') || ']')::jsonb;
+          array_json := '[' || records[one];
+          FOR more IN one + 1 .. stop LOOP
+            array_json := array_json || ',' || records[more];
+          END LOOP;
+          {document} := (array_json || ']')::jsonb;
           missing := NULL; elsewhere := NULL;
-          CASE (step->>'statement')::int
+          CASE place
 {statements}
           END CASE;
           IF missing IS NOT NULL OR elsewhere IS NOT NULL THEN
@@ -69,11 +80,12 @@ BEGIN
           one := stop + 1;
         END LOOP;
         refused := refused || found;
+        seen[place] := seen[place] + upto - here + 1;
         here := upto + 1;
-        width := least(width * {growth}, {widest});
       EXCEPTION WHEN OTHERS THEN
         IF NOT {refused_predicate} THEN RAISE; END IF;
         IF upto > here THEN
+          fence := upto;
           width := greatest((upto - here + 1) / {shrinkage}, 1);
           CONTINUE;
         END IF;
@@ -86,7 +98,7 @@ BEGIN
         END;
         IF {document} IS NOT NULL AND field = '' AND of_table = '' THEN
           BEGIN
-            CASE (step->>'statement')::int
+            CASE place
 {probes}
             END CASE;
             field := '';
@@ -98,6 +110,8 @@ BEGIN
           'message', message, 'field', field, 'constraint', of_constraint,
           'readable', {document} IS NOT NULL);
         here := here + 1;
+        seen[place] := seen[place] + 1;
+        bad[place] := bad[place] + 1;
       END;
     END LOOP;
   END LOOP;
@@ -111,15 +125,15 @@ def block_of(table: Table, shapes: Sequence[Shape]) -> str:
     statements = (
         f"          WHEN {place} THEN\n"
         f"{_branch(expanding(table, shape, document, 'INTO missing, elsewhere'))};"
-        for place, shape in enumerate(shapes)
+        for place, shape in enumerate(shapes, 1)
     )
     probes = (
         f"            WHEN {place} THEN\n{_probe(table, shape, document)}"
-        for place, shape in enumerate(shapes)
+        for place, shape in enumerate(shapes, 1)
     )
     body = _BLOCK.replace("document jsonb;", f"{document} jsonb;").format(
         widest=WIDEST,
-        growth=GROWTH,
+        shapes=len(shapes),
         shrinkage=SHRINKAGE,
         document=document,
         statements="\n".join(statements),
@@ -152,7 +166,7 @@ def _probe(table: Table, shape: Shape, document: str) -> str:
 
 def work_of(shapes: Sequence[Shape], steps: Sequence[Step]) -> str:
     """Return the block's work as JSON: the steps with their records."""
-    places = {shape: place for place, shape in enumerate(shapes)}
+    places = {shape: place for place, shape in enumerate(shapes, 1)}
     return json.dumps(
         {
             "steps": [
