@@ -230,7 +230,7 @@ CREATE TABLE {s}.t (a int, b int DEFAULT 1, v int NOT NULL DEFAULT 0, PRIMARY KE
     TableCase(
         name="computed_key",
         key=("a", "k"),
-        cutting="waves",
+        cutting="record by record",
         ddl="""
 CREATE TABLE {s}.t (a int, k int GENERATED ALWAYS AS (a % 4) STORED PRIMARY KEY, v int)""",
         seed="INSERT INTO {s}.t VALUES (1, DEFAULT, 1), (2, DEFAULT, 2)",

@@ -185,7 +185,8 @@ def read_table(
     unreadable = [row[0] for row in described if row[0] in needed and not row[7]]
     _check_privileges(connection, f"{schema}.{table}", privileges, unreadable)
     unique = _rows(connection, catalog_query.UNIQUE, {"oid": oid})
-    cutting, reason = _cutting(connection, oid, row_security, unique)
+    computed_key = next((c.name for c in columns if c.computed and c.name in key), None)
+    cutting, reason = _cutting(connection, oid, row_security, computed_key, unique)
     return Table(
         oid=oid,
         schema=schema,
@@ -336,6 +337,7 @@ def _cutting(
     connection: psycopg.Connection[Any],
     oid: int,
     row_security: bool,
+    computed_key: str | None,
     unique: Sequence[Sequence[Any]],
 ) -> tuple[Cutting, str]:
     parameters = {"oid": oid, "extensions": _HARMLESS_EXTENSIONS}
@@ -344,6 +346,9 @@ def _cutting(
         return Cutting.RECORD_BY_RECORD, disturbance[0][0]
     if row_security:
         return Cutting.RECORD_BY_RECORD, "row security"
+    if computed_key is not None:
+        # An UPDATE of what it is computed from gives the row another key.
+        return Cutting.RECORD_BY_RECORD, f'generated key column "{computed_key}"'
     for name, disturbs, excludes, partition, *_ in unique:
         if disturbs:
             what = "exclusion constraint" if excludes else "unique index"

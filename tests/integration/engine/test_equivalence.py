@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from batchdrain.engine.catalog import read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.records import BatchResult, Operation, Record, RecordResult
 from oracle import ANY, Change, Oracle, Verdict
@@ -89,6 +90,7 @@ GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {self._role}""".encode()
         self._engine = BatchEngine(lambda: self._connect(url), "ours.t")
         self._engine.open()
         self._asked = self._connect(url)
+        assert read_table(self._asked, "ours.t").cutting == case.cutting
         self._oracle = Oracle(self._asked, "theirs", "t")
 
     def _connect(self, url: str) -> Connection:
