@@ -12,7 +12,7 @@ from drain_lab import KEY, Lab, Notes, insert
 
 
 def entries(lab: Lab) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    return list(lab.client.xrange(KEY))  # type: ignore[arg-type]
+    return list(lab.client.xrange(KEY))
 
 
 def add(lab: Lab, entry_id: str, payload: int) -> None:

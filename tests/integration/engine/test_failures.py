@@ -34,7 +34,7 @@ def test_condition_names_are_postgresqls(connection: Connection) -> None:
         END $$""")
     errors = {name for code, name in CONDITIONS.items() if code[:2] not in ("00", "01", "02")}
     names = sorted(errors - {"snapshot_too_old"})
-    raised = dict(
+    raised: dict[str, str | None] = dict(
         connection.execute("SELECT n, code_of(n) FROM unnest(%s::text[]) AS n", (names,)).fetchall()
     )
     unknown = {name for name, code in raised.items() if code is None}

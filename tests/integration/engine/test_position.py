@@ -93,8 +93,9 @@ def test_a_batch_moves_the_position_and_counts_its_messages(state: Connection) -
     row = positions(state, [QUEUE, "other"])
     assert list(row) == [QUEUE]
     assert (row[QUEUE].position, row[QUEUE].applied, row[QUEUE].accounted) == ("2-0", 7, 14)
-    assert row[QUEUE].idle is not None
-    assert 0 <= row[QUEUE].idle < 60
+    idle = row[QUEUE].idle
+    assert idle is not None
+    assert 0 <= idle < 60
 
 
 def test_a_batch_read_behind_another_position_moves_nothing(state: Connection) -> None:
