@@ -96,8 +96,9 @@ class _Drain:
         """Take over, drain, and give the queue back."""
         try:
             try:
-                self._patiently(lambda: self._take_over(accept_rewound))
-                ending = self._loop(Intake(self._queue, message_format, self._limits))
+                held = self._patiently(lambda: self._take_over(accept_rewound))
+                intake = Intake(self._queue, message_format, self._limits)
+                ending = Ending.HELD if held else self._loop(intake)
             except HandedOverError as error:
                 return self._ended(Ending.HANDED_OVER, remark=str(error))
         except TransientError:
@@ -107,17 +108,19 @@ class _Drain:
         self._release()
         return self._ended(ending)
 
-    def _take_over(self, accept_rewound: bool) -> None:
-        """Become the owner, and compare the queue with its position.
+    def _take_over(self, accept_rewound: bool) -> bool:
+        """Become the owner, and compare the queue with its position; True if it is held.
 
         Raises QueueRewoundError when the queue holds less than was applied, now or when it was
         last looked at, and nobody has accepted that.
         """
         start = self._engine.take_over(self._queue.baseline)
         self._position = start.position
+        if start.held:
+            return True
         standing = self._queue.standing(start.position, start.accounted)
         rewound = standing.rewound
-        if start.held and not rewound:
+        if start.rewound and not rewound:
             rewound = (
                 f"Queue {self._queue.key} held less than PostgreSQL has applied when a drain "
                 "looked at it, and nobody has accepted that: use Param accept_rewound once you "
@@ -125,7 +128,7 @@ class _Drain:
             )
         if rewound:
             if not accept_rewound:
-                self._engine.hold()
+                self._engine.mark_rewound()
                 raise QueueRewoundError(rewound)
             standing = self._accept(rewound)
         if standing.lost:
@@ -137,6 +140,7 @@ class _Drain:
             )
         if standing.unsettled:
             self._settle(standing.unsettled, lambda: self._queue.settle_leftovers(self._position))
+        return False
 
     def _accept(self, why: str) -> Standing:
         """Go on from what Redis holds now: whatever is at or below the position was applied."""

@@ -18,6 +18,7 @@ class Ending(StrEnum):
     MAX_RECORDS = "max_records"
     MAX_SECONDS = "max_seconds"
     STOPPED = "stopped"
+    HELD = "held"
     HANDED_OVER = "handed over"
 
 

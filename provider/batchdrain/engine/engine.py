@@ -141,9 +141,9 @@ class BatchEngine:
 
         self._session.speak(account)
 
-    def hold(self) -> None:
+    def mark_rewound(self) -> None:
         """Mark the queue as holding less than was applied, until an operator accepts it."""
-        self._session.speak(lambda c: self._ledger().hold(c))
+        self._session.speak(lambda c: self._ledger().mark_rewound(c))
 
     def accept(self, at: str, accounted: int) -> None:
         """Go on behind position `at` with so many messages accounted for, by an operator's word."""

@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS batchdrain.position (
     owner_run   text,
     owned_at    timestamptz,
     advanced_at timestamptz,
-    held        boolean NOT NULL DEFAULT false
+    held        boolean NOT NULL DEFAULT false,
+    rewound     boolean NOT NULL DEFAULT false
 )""")
 
 _STATE = """
@@ -52,7 +53,7 @@ SELECT count(*),
  WHERE n.nspname = 'batchdrain' AND c.relname IN ('position', 'batch_log')"""
 
 _COLUMNS = SQL("""position, applied, lost, baseline, held, owner, owner_run,
-       extract(epoch FROM clock_timestamp() - advanced_at)::float8""")
+       extract(epoch FROM clock_timestamp() - advanced_at)::float8, rewound""")
 
 _MOVE = """
 UPDATE batchdrain.position
@@ -92,12 +93,12 @@ UPDATE batchdrain.position SET owner = NULL WHERE queue = %s AND owner = %s RETU
 _LOSS = SQL("""
 UPDATE batchdrain.position SET lost = lost + %s WHERE queue = %s AND owner = %s RETURNING true""")
 
-_HOLD = SQL("""
-UPDATE batchdrain.position SET held = true WHERE queue = %s AND owner = %s RETURNING true""")
+_REWOUND = SQL("""
+UPDATE batchdrain.position SET rewound = true WHERE queue = %s AND owner = %s RETURNING true""")
 
 _ACCEPT = SQL("""
 UPDATE batchdrain.position
-   SET position = %s, baseline = %s - applied - lost, held = false
+   SET position = %s, baseline = %s - applied - lost, rewound = false
  WHERE queue = %s AND owner = %s
 RETURNING true""")
 
@@ -108,9 +109,10 @@ class Position:
 
     `applied` and `lost` count messages, `baseline` those that had left the queue before batchdrain
     first saw it (negative once an operator has accepted a queue that holds less than was applied).
-    `held` tells that the queue is rewound and waits for an operator. `owner` is the token of the
-    drain that owns the queue, `owner_run` names it for a human. `idle` is the seconds since the
-    last batch was applied, None before the first.
+    `held` tells that an operator holds the queue, `rewound` that it was found to hold less than
+    was applied, and nobody has accepted that. `owner` is the token of the drain that owns the
+    queue, `owner_run` names it for a human. `idle` is the seconds since the last batch was
+    applied, None before the first.
     """
 
     position: str
@@ -121,6 +123,7 @@ class Position:
     owner: str | None
     owner_run: str | None
     idle: float | None
+    rewound: bool = False
 
     @property
     def accounted(self) -> int:
@@ -236,16 +239,16 @@ class Ledger:
         """Add messages that Redis dropped unread to the account. Raises HandedOverError."""
         self._require(connection, self._changed(connection, _LOSS, (lost,)))
 
-    def hold(self, connection: psycopg.Connection[Any]) -> None:
+    def mark_rewound(self, connection: psycopg.Connection[Any]) -> None:
         """Mark the queue as rewound, until an operator accepts it. Raises HandedOverError."""
-        self._require(connection, self._changed(connection, _HOLD, ()))
+        self._require(connection, self._changed(connection, _REWOUND, ()))
 
     def accept(
         self, connection: psycopg.Connection[Any], accounted: int, position: str = START
     ) -> None:
         """Go on from what Redis holds now, by an operator's word. Raises HandedOverError.
 
-        The queue is then at `position`, with `accounted` messages accounted for, and not held.
+        The queue is then at `position`, with `accounted` messages accounted for, and not rewound.
         """
         self._require(connection, self._changed(connection, _ACCEPT, (position, accounted)))
 

@@ -165,14 +165,13 @@ class ListQueuesOperator(BaseOperator):
             )
             return found.get(run_id, {})
 
-        accept_rewound = bool(context["params"].get("accept_rewound"))
         due: list[Candidate] = []
         awaited: list[Candidate] = []
         for backlog in backlogs:
             table = QueueKey.parse(backlog.key, prefix).table_name
             candidate = Candidate(backlog.key, table, backlog.last_id)
             position = known.get(backlog.key)
-            left = position and leave_out(position, context["run_id"], states, accept_rewound)
+            left = position and leave_out(position, context["run_id"], states)
             if not left:
                 due.append(candidate)
                 continue

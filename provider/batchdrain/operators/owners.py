@@ -28,16 +28,14 @@ class LeftOut:
     awaited: bool
 
 
-def leave_out(
-    position: Position, own_run_id: str, states: TaskStates, accept_rewound: bool = False
-) -> LeftOut | None:
+def leave_out(position: Position, own_run_id: str, states: TaskStates) -> LeftOut | None:
     """Tell why a queue should be left to its owner, or None if it should be drained.
 
-    `states` asks Airflow, and is asked only about tasks of other runs. With `accept_rewound` a held
-    queue is drained too.
+    `states` asks Airflow, and is asked only about tasks of other runs. A queue that Redis took back
+    is not left out: its drain fails, in every run, until somebody accepts it.
     """
-    if position.held and not accept_rewound:
-        return LeftOut("it is held: Redis went back behind its position", awaited=False)
+    if position.held:
+        return LeftOut("it is held", awaited=False)
     state, run = _owner_state(position, own_run_id, states)
     if state in _ABOUT_TO_TRY_AGAIN:
         return LeftOut(f"run {run} will try it again in a moment", awaited=True)

@@ -32,8 +32,8 @@ def wait_for_parents(
 ) -> bool:
     """Wait until the parents' queues have passed these ids, at most `seconds` without progress.
 
-    A queue that is held is not awaited. Returns whether all have passed; `note` is told when the
-    wait starts, and what is missing when it was in vain.
+    A queue that is held or rewound is not awaited. Returns whether all have passed; `note` is told
+    when the wait starts, and what is missing when it was in vain.
     """
     reached = read(list(parents))
     behind = _behind(parents, reached)
@@ -57,5 +57,13 @@ def _behind(parents: Mapping[str, str], reached: Mapping[str, Position]) -> list
         queue
         for queue, awaited in parents.items()
         if queue not in reached
-        or not (reached[queue].held or as_numbers(reached[queue].position) >= as_numbers(awaited))
+        or not (_stands_still(reached[queue]) or _order(reached[queue]) >= as_numbers(awaited))
     ]
+
+
+def _stands_still(position: Position) -> bool:
+    return position.held or position.rewound
+
+
+def _order(position: Position) -> tuple[int, int]:
+    return as_numbers(position.position)

@@ -66,7 +66,7 @@ def test_a_restored_queue_stops_the_drain_until_it_is_accepted(lab: Lab) -> None
         with pytest.raises(QueueRewoundError, match=r"accept_rewound") as raised:
             lab.drain()
         assert KEY in str(raised.value)
-    assert lab.position().held
+    assert lab.position().rewound
     assert (len(lab.payloads()), lab.client.xlen(KEY)) == (200, 20)
 
 
@@ -81,10 +81,10 @@ def test_an_accepted_restored_queue_applies_only_what_came_after(lab: Lab) -> No
     outcome = lab.drain()
     assert (outcome.applied, outcome.lost, outcome.left) == (30, 0, 0)
     lab.assert_all_applied_once(range(230))
-    assert not lab.position().held
+    assert not lab.position().rewound
 
 
-def test_a_recreated_queue_is_held_and_all_of_it_applied_once_accepted(lab: Lab) -> None:
+def test_a_recreated_queue_stops_and_all_of_it_applied_once_accepted(lab: Lab) -> None:
     recreated(lab)
     with pytest.raises(QueueRewoundError):
         lab.drain()
@@ -94,7 +94,7 @@ def test_a_recreated_queue_is_held_and_all_of_it_applied_once_accepted(lab: Lab)
     lab.assert_all_applied_once(range(230))
 
 
-def test_a_held_queue_stays_held_when_counts_come_to_match(lab: Lab) -> None:
+def test_a_rewound_queue_stays_rewound_when_counts_come_to_match(lab: Lab) -> None:
     """A recreated queue may grow until nothing shows any more; it still has to be accepted."""
     recreated(lab)
     with pytest.raises(QueueRewoundError):
@@ -129,3 +129,12 @@ def test_a_deleted_queue_is_an_empty_one(lab: Lab) -> None:
     lab.drain()
     lab.client.delete(KEY)
     assert lab.drain().ending is Ending.EMPTY
+
+
+def test_a_queue_on_hold_is_left_as_it_is(lab: Lab) -> None:
+    lab.push(map(insert, range(10)))
+    lab.drain(limits=DrainLimits(batch_records=2, max_records=4))
+    lab.sql("UPDATE batchdrain.position SET held = true RETURNING queue")
+    outcome = lab.drain()
+    assert (outcome.ending, outcome.messages, outcome.left) == (Ending.HELD, 0, 6)
+    assert lab.position().owner is None

@@ -115,7 +115,7 @@ def test_the_newest_drain_owns_the_queue(state: Connection) -> None:
     assert not apply(state, old, Move(START, "1-0", 1))
     for forbidden in (
         lambda: old.record_loss(state, 1),
-        lambda: old.hold(state),
+        lambda: old.mark_rewound(state),
         lambda: old.accept(state, 0),
     ):
         with pytest.raises(HandedOverError, match="was handed over to dag run_new drain try 1"):
@@ -130,11 +130,11 @@ def test_an_accepted_queue_starts_over_with_a_new_account(state: Connection) -> 
     drain = ledger()
     drain.take(state, nothing_before)
     apply(state, drain, Move(START, "9-0", 9))
-    drain.hold(state)
-    assert ledger("b").take(state, nothing_before).held
+    drain.mark_rewound(state)
+    assert ledger("b").take(state, nothing_before).rewound
     ledger("b").accept(state, accounted=4)
     row = positions(state, [QUEUE])[QUEUE]
-    assert (row.position, row.accounted, row.applied, row.held) == (START, 4, 9, False)
+    assert (row.position, row.accounted, row.applied, row.rewound) == (START, 4, 9, False)
 
 
 def test_who_must_know_waits_for_the_commit(state: Connection, database: str) -> None:

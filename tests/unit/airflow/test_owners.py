@@ -43,12 +43,11 @@ def test_a_queue_is_left_to_an_owner_that_works_or_waits_for_its_retry(state, id
     assert (left is None) if reason is None else (reason in left.reason and left.awaited)
 
 
-def test_a_held_queue_is_left_out_and_not_awaited_unless_it_is_accepted():
+def test_a_held_queue_is_left_out_and_not_awaited():
     held = position(None, held=True)
     left = leave_out(held, "own_run", answering("failed"))
     assert "held" in left.reason
     assert not left.awaited
-    assert leave_out(held, "own_run", answering("failed"), accept_rewound=True) is None
 
 
 def test_the_own_run_and_drains_outside_airflow_are_not_asked_for():
