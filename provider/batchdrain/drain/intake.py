@@ -10,6 +10,8 @@ from batchdrain.engine.records import Malformed, Operation, Record
 from batchdrain.queues.message import MalformedEnvelope, MessageLimits, decode
 from batchdrain.queues.queue import Message, Queue
 
+_OPERATIONS = {operation.value: operation for operation in Operation}
+
 
 @dataclass(frozen=True, slots=True)
 class MessageFormat:
@@ -92,7 +94,7 @@ class Intake:
                     message_id=message.id,
                 )
             ]
-        operation = Operation(envelope.operation)
+        operation = _OPERATIONS[envelope.operation]
         return [Record(operation, data, envelope.members, message.id) for data in envelope.records]
 
 

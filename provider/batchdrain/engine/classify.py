@@ -26,7 +26,7 @@ _DOUBTFUL_STRING = re.compile(_DOUBTFUL_TEXT)
 """Find all JSON that jsonb refuses (and some more): NUL, lone surrogates, huge numbers."""
 
 
-class Ready(msgspec.Struct, frozen=True):
+class Ready(msgspec.Struct, frozen=True, gc=False):
     """A record that can go into a set statement.
 
     `ordinal` is its place in the batch, `data` its JSON with the scope added, `key` the JSON of
@@ -79,7 +79,6 @@ class Classifier:
         self._layouts = Layouts(table)
         self._keys = KeyReader(table)
         self._decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-        self._names = {s.column: msgspec.json.encode(s.column) for s in table.scope}
 
     def classify(self, records: Sequence[Record | Malformed]) -> Classified:
         """Look at every record of a batch."""
@@ -152,14 +151,15 @@ class Classifier:
             self._refuse(found, ordinal, data, layout)
             return
         key, identity = self._keys.read(values, record.members)
-        refusal = self._value_refusal(found, ordinal, record, values, layout, key)
-        if refusal is not None:
-            self._refuse(found, ordinal, data, refusal)
-            return
-        found.keys_known &= layout.key_known
-        found.ready.append(
-            Ready(ordinal, layout.shape, self._scoped(data, record, layout), key, identity)
-        )
+        if layout.own_scope or b"null" in key:
+            refusal = self._value_refusal(found, ordinal, record, values, layout, key)
+            if refusal is not None:
+                self._refuse(found, ordinal, data, refusal)
+                return
+        if not layout.key_known:
+            found.keys_known = False
+        scoped = _scoped(data, record, layout) if layout.added_scope else data
+        found.ready.append(Ready(ordinal, layout.shape, scoped, key, identity))
 
     def _value_refusal(
         self,
@@ -187,17 +187,14 @@ class Classifier:
         if _DOUBTFUL_JSON.search(data):
             found.doubtful.append(ordinal)
 
-    def _scoped(self, data: bytes, record: Record, layout: Layout) -> bytes:
-        """Put the envelope's scope in front of the record's own members."""
-        if not layout.added_scope:
-            return data
-        added = b",".join(
-            b"%b:%b" % (self._names[scope.column], record.members[scope.member])
-            for scope in layout.added_scope
-        )
-        rest = data.lstrip()[1:]
-        comma = b"" if rest.lstrip()[:1] == b"}" else b","
-        return b"{%b%b%b" % (added, comma, rest)
+
+def _scoped(data: bytes, record: Record, layout: Layout) -> bytes:
+    """Put the envelope's scope in front of the record's own members."""
+    members = record.members
+    added = b",".join([start + members[member] for start, member in layout.added_scope])
+    rest = data.lstrip()[1:]
+    comma = b"" if rest.lstrip()[:1] == b"}" else b","
+    return b"{%b%b%b" % (added, comma, rest)
 
 
 def _is_text(data: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -12,6 +12,9 @@ from batchdrain.engine.catalog import Column, KeyRule, Table
 
 KeyIdentity: TypeAlias = Hashable
 """Equal for equal keys of one table, and only for them."""
+
+Identify: TypeAlias = Callable[[bytes], Hashable | None]
+"""Turns the JSON of a key's part into its identity, None where PostgreSQL has to be asked."""
 
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]*")
 _UUID = re.compile(rb'"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"')
@@ -27,20 +30,16 @@ class KeyReader:
     def __init__(self, table: Table) -> None:
         columns = {column.name: column for column in table.columns}
         scope = {entry.column: entry.member for entry in table.scope}
-        self._parts = [(columns[name], scope.get(name)) for name in table.key]
+        self._parts = [
+            (name, scope.get(name), _RULES[columns[name].key_rule](columns[name]))
+            for name in table.key
+        ]
 
     def json_of(
         self, values: Mapping[str, msgspec.Raw | bytes], members: Mapping[str, bytes]
     ) -> tuple[bytes | None, ...]:
         """Return the key's parts as JSON, None for a part that is left out."""
-        parts: list[bytes | None] = []
-        for column, member in self._parts:
-            value = values.get(column.name)
-            if value is not None:
-                parts.append(bytes(value))
-            else:
-                parts.append(members.get(member) if member is not None else None)
-        return tuple(parts)
+        return tuple([_part(name, member, values, members) for name, member, _ in self._parts])
 
     def read(
         self, values: Mapping[str, msgspec.Raw], members: Mapping[str, bytes]
@@ -52,36 +51,65 @@ class KeyReader:
         key = self.json_of(values, members)
         identity: list[Hashable] = []
         asked = False
-        for (column, _), value in zip(self._parts, key, strict=True):
+        for value, (_, _, identify) in zip(key, self._parts, strict=True):
             if value is None or value == b"null":
                 return key, Alone()
-            part = _identity(column, value)
-            asked |= part is None
+            part = identify(value)
+            if part is None:
+                asked = True
             identity.append(part)
         return key, None if asked else tuple(identity)
 
 
-def _identity(column: Column, value: bytes) -> Hashable | None:
-    match column.key_rule:
-        case KeyRule.INTEGER if _INTEGER.fullmatch(value):
-            return value
-        case KeyRule.UUID if _UUID.fullmatch(value):
-            return value
-        case KeyRule.TEXT if value[:1] == b'"':
-            return _text(column, value)
-        case _:
-            return None
+def _part(
+    name: str,
+    member: str | None,
+    values: Mapping[str, msgspec.Raw | bytes],
+    members: Mapping[str, bytes],
+) -> bytes | None:
+    value = values.get(name)
+    if value is not None:
+        return bytes(value)
+    return None if member is None else members.get(member)
 
 
-def _text(column: Column, value: bytes) -> Hashable | None:
-    """A string on a text column; one too long for varchar(n) may lose its trailing blanks."""
-    if b"\\" in value:
-        try:
-            text = msgspec.json.decode(value, type=str)
-        except msgspec.MsgspecError:
+def _integer(_: Column) -> Identify:
+    return lambda value: value if _INTEGER.fullmatch(value) else None
+
+
+def _uuid(_: Column) -> Identify:
+    return lambda value: value if _UUID.fullmatch(value) else None
+
+
+def _text(column: Column) -> Identify:
+    """Strings on a text column; one too long for varchar(n) may lose its trailing blanks."""
+    longest = column.max_length
+
+    def identify(value: bytes) -> Hashable | None:
+        if value[:1] != b'"':
             return None
-    else:
-        text = value[1:-1].decode()
-    if column.max_length is not None and len(text) > column.max_length:
+        text = _characters(value)
+        return None if text is None or (longest is not None and len(text) > longest) else text
+
+    return identify
+
+
+def _asked(_: Column) -> Identify:
+    return lambda _value: None
+
+
+_RULES: Mapping[KeyRule, Callable[[Column], Identify]] = {
+    KeyRule.INTEGER: _integer,
+    KeyRule.UUID: _uuid,
+    KeyRule.TEXT: _text,
+    KeyRule.ASK: _asked,
+}
+
+
+def _characters(value: bytes) -> str | None:
+    if b"\\" not in value:
+        return value[1:-1].decode()
+    try:
+        return msgspec.json.decode(value, type=str)
+    except msgspec.MsgspecError:
         return None
-    return text

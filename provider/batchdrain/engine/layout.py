@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from batchdrain.engine.catalog import Column, ScopeColumn, Table
 from batchdrain.engine.records import Operation, Refusal
 from batchdrain.engine.statements.shape import UPDATED_AT, Shape
@@ -18,13 +20,13 @@ class Layout:
     """How records with one set of members are applied.
 
     `own_scope` lists the scope columns that the record itself carries, `added_scope` those that
-    its envelope supplies. `key_known` is False where an INSERT leaves a key column to a default
-    that other rows may get too.
+    its envelope supplies: each the start of a JSON member and the envelope's member. `key_known`
+    is False where an INSERT leaves a key column to a default that other rows may get too.
     """
 
     shape: Shape
     own_scope: tuple[ScopeColumn, ...]
-    added_scope: tuple[ScopeColumn, ...]
+    added_scope: tuple[tuple[bytes, str], ...]
     key_known: bool
 
 
@@ -38,6 +40,7 @@ class Layouts:
         self._table = table
         self._columns = {column.name: column for column in table.columns}
         self._known: dict[tuple[Operation, tuple[str, ...]], Layout | Refusal] = {}
+        self._shapes: dict[Shape, Shape] = {}
 
     def of(self, operation: Operation, names: tuple[str, ...]) -> Layout | Refusal:
         """Return the layout of a record with these members, or why it is refused.
@@ -48,6 +51,7 @@ class Layouts:
         if found is None:
             if len(self._known) >= self._KEPT:
                 self._known.clear()
+                self._shapes.clear()
             found = self._work_out(operation, names)
             self._known[operation, names] = found
         return found
@@ -63,10 +67,11 @@ class Layouts:
         own = tuple(scope for scope in self._table.scope if scope.column in names)
         added = tuple(scope for scope in self._table.scope if scope.column not in names)
         given = frozenset(names) | {scope.column for scope in added}
+        shape = self._shape(operation, given)
         return Layout(
-            shape=self._shape(operation, given),
+            shape=self._shapes.setdefault(shape, shape),
             own_scope=own,
-            added_scope=added,
+            added_scope=tuple((msgspec.json.encode(s.column) + b":", s.member) for s in added),
             key_known=operation is not Operation.INSERT or self._key_known(given),
         )
 

@@ -19,6 +19,9 @@ class Operation(StrEnum):
     DELETE = "DELETE"
     UPSERT = "UPSERT"
 
+    # Enum's own, in Python, is too slow for once per record.
+    __hash__ = str.__hash__
+
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One row-level change.
@@ -64,7 +67,7 @@ class Refusal:
     constraint: str | None = None
 
 
-class RecordResult(msgspec.Struct, frozen=True):
+class RecordResult(msgspec.Struct, frozen=True, gc=False):
     """What became of one record; `refusal` is None when it was applied.
 
     `key` holds the JSON of the primary key's parts, None for a part that the record leaves out;

@@ -28,6 +28,10 @@ class Shape:
     touch: bool
     carried: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        """Cheaper than over all fields: shapes are looked up once per record."""
+        return hash(self.carried)
+
     @property
     def changed(self) -> tuple[str, ...]:
         """The columns that an existing row gets another value in."""
