@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from batchdrain.drain.brake import Brake
 from batchdrain.drain.intake import Batch, Intake, MessageFormat
+from batchdrain.drain.redis_side import RedisSide
 from batchdrain.drain.report import (
     BatchReport,
     DrainLimits,
@@ -88,6 +89,7 @@ class _Drain:
         self._careful: int | None = None
         self._started = time.monotonic()
         self._position = ""
+        self._unsettled = 0
         self._outcome = DrainOutcome(
             queue.key, engine.table_name, Ending.EMPTY, 0, 0, 0, 0, 0, 0, 0, 0.0, 0
         )
@@ -97,8 +99,12 @@ class _Drain:
         try:
             try:
                 held = self._patiently(lambda: self._take_over(accept_rewound))
-                intake = Intake(self._queue, message_format, self._limits)
-                ending = Ending.HELD if held else self._loop(intake)
+                if held:
+                    ending = Ending.HELD
+                else:
+                    with RedisSide(Intake(self._queue, message_format, self._limits)) as side:
+                        ending = self._loop(side)
+                    self._settle_failed()
             except HandedOverError as error:
                 return self._ended(Ending.HANDED_OVER, remark=str(error))
         except TransientError:
@@ -149,7 +155,7 @@ class _Drain:
         self._observer.note(f"Accepted as it is, from {self._position} on. {why}")
         return self._queue.standing(self._position, accounted)
 
-    def _loop(self, intake: Intake) -> Ending:
+    def _loop(self, side: RedisSide) -> Ending:
         while True:
             if self._stop.is_set():
                 return Ending.STOPPED
@@ -158,13 +164,23 @@ class _Drain:
                 return Ending.MAX_RECORDS
             if self._limits.max_seconds and self._elapsed() >= self._limits.max_seconds:
                 return Ending.MAX_SECONDS
-            batch = self._patiently(lambda: intake.next(self._position, self._remaining()))
+            batch = self._patiently(lambda: side.next(self._position, self._remaining()))
             if batch is None:
                 return Ending.EMPTY
-            applied = self._apply(batch)
-            intake.put_back(batch.messages[applied:])
+            self._claim_ahead(side, batch)
+            applied = self._apply(batch, side)
+            if applied < len(batch.messages):
+                side.put_back(batch, applied)
 
-    def _apply(self, batch: Batch) -> int:
+    def _claim_ahead(self, side: RedisSide, batch: Batch) -> None:
+        remaining = self._remaining()
+        if remaining is not None:
+            remaining -= len(batch.records)
+            if remaining <= 0:
+                return
+        side.claim_ahead(batch.messages[-1].id, remaining)
+
+    def _apply(self, batch: Batch, side: RedisSide) -> int:
         """Apply a batch, trying again when a server is away; return how many of its messages.
 
         A failure that a record may cause by itself makes the batches smaller for a while, so that
@@ -190,7 +206,7 @@ class _Drain:
                 break
             if smaller is not None:
                 batch, attempt, self._careful = smaller, 0, len(smaller.messages)
-        self._committed(batch, result, time.monotonic() - started)
+        self._committed(batch, result, time.monotonic() - started, side)
         self._careful = self._relaxed()
         return len(batch.messages)
 
@@ -222,9 +238,11 @@ class _Drain:
             ) from error
         raise error
 
-    def _committed(self, batch: Batch, result: BatchResult, seconds: float) -> None:
-        """Note a batch that PostgreSQL holds, then remove it from Redis."""
-        self._position = batch.messages[-1].id
+    def _committed(
+        self, batch: Batch, result: BatchResult, seconds: float, side: RedisSide
+    ) -> None:
+        """Note a batch that PostgreSQL holds, and have it removed from Redis."""
+        position = self._position = batch.messages[-1].id
         done = self._outcome
         self._outcome = replace(
             done,
@@ -237,7 +255,7 @@ class _Drain:
         )
         self._brake.count(result)
         ids = [message.id for message in batch.messages]
-        self._settle(len(ids), lambda: self._queue.settle(self._position, ids))
+        side.settle(lambda: self._settle(len(ids), lambda: self._queue.settle(position, ids)))
         self._observer.batch(
             BatchReport(
                 self._outcome.batches,
@@ -249,14 +267,20 @@ class _Drain:
             )
         )
 
+    def _settle_failed(self) -> None:
+        """Remove what could not be removed when its batch was committed."""
+        if self._unsettled:
+            self._settle(self._unsettled, lambda: self._queue.settle_leftovers(self._position))
+
     def _settle(self, messages: int, action: Callable[[], int]) -> None:
-        """Remove applied messages; what fails here is done again by the next drain."""
+        """Remove applied messages; what fails is done again, at the latest by the next drain."""
         try:
             action()
         except BatchdrainError as error:
+            self._unsettled += messages
             self._observer.note(
-                f"{self._queue.key} could not be relieved of {messages} applied messages, which "
-                f"a later drain will do: {error}"
+                f"{self._queue.key} could not be relieved of {messages} applied messages yet: "
+                f"{error}"
             )
 
     def _release(self) -> None:

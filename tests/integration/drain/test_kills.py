@@ -16,15 +16,18 @@ from proxy import Fate, PostgresProxy
 MESSAGES = 250
 
 STEPS = {
-    "after taking over": (0, 250),
-    "after claim": (100, 150),
-    "before commit": (100, 150),
-    "before settle": (200, 150),
-    "during settle": (200, 100),
-    "after settle": (200, 50),
-    "before release": (250, 0),
+    "after taking over": ({0}, 250),
+    "after claim": ({0, 100}, 250),
+    "before commit": ({100}, 150),
+    "before settle": ({200, 250}, 150),
+    "during settle": ({200, 250}, 100),
+    "after settle": ({200, 250}, 50),
+    "before release": ({250}, 0),
 }
-"""Where a drain is killed, in its second batch if it can: rows committed and messages left then."""
+"""Where a drain is killed, in its second batch if it can: rows committed and messages left then.
+
+PostgreSQL may be a batch ahead while Redis is at a step.
+"""
 
 STEPS_OF_A_BATCH = list(STEPS)[1:-1]
 
@@ -45,8 +48,11 @@ def test_a_drain_killed_at_any_step_is_finished_by_the_next(
     lab.push(map(insert, range(MESSAGES)))
     killed = child(lab.database, lab.redis_url, point, int(point in STEPS_OF_A_BATCH))
     assert killed.says() == "paused"
+    rows, left = STEPS[point]
+    wait_until(lambda: lab.client.xlen(KEY) == left)
     killed.kill()
-    assert (len(lab.payloads()), lab.client.xlen(KEY)) == STEPS[point]
+    assert len(lab.payloads()) in rows
+    assert lab.client.xlen(KEY) == left
     finish(lab)
 
 
@@ -74,6 +80,7 @@ def test_a_drain_killed_while_it_waits_for_commit_is_not_repeated(
         proxy.strike(Fate.REPLY_HELD, spared=1)
         killed = child(proxy.url, lab.redis_url)
         assert proxy.struck.wait(10)
+        wait_until(lambda: lab.client.xlen(KEY) == 150)
         killed.kill()
     assert (len(lab.payloads()), lab.client.xlen(KEY)) == (200, 150)
     finish(lab)

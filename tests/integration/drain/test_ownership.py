@@ -89,6 +89,8 @@ def test_a_zombie_frozen_with_messages_in_hand_cannot_apply_them(
     lab.push(map(insert, range(250)))
     zombie = child(lab.database, lab.redis_url, "after claim", 1)
     assert zombie.says() == "paused"
+    while len(lab.payloads()) < 100:
+        time.sleep(0.02)
     zombie.signal(signal.SIGSTOP)
     assert lab.drain(lab.engine(name="newer")).applied == 150
     zombie.signal(signal.SIGCONT)

@@ -79,7 +79,7 @@ def test_an_upsert_inserts_what_the_record_carries() -> None:
 
 def test_scope_is_the_record_s_own_or_the_envelope_s() -> None:
     (scope,) = PLAIN.scope
-    assert layout(INSERT, "id").added_scope == (scope,)
+    assert layout(INSERT, "id").added_scope == ((b'"_client_id":', scope.member),)
     assert layout(INSERT, "id", "_client_id").own_scope == (scope,)
     assert layout(INSERT, "id", "_client_id").added_scope == ()
 
