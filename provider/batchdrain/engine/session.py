@@ -91,9 +91,10 @@ class Session:
         said = error.diag.message_primary or type(error).__name__
         reason = f"{said} ({error.sqlstate or 'connection'})"
         failure = failure_of(error)
-        if failure is FailureClass.TOO_SLOW and self.cancelled(started):
+        if failure is FailureClass.TOO_SLOW:
+            how = "was cancelled" if self.cancelled(started) else "took too long"
             return TransientError(
-                f"the statement on table {self._table} was cancelled", sqlstate=error.sqlstate
+                f"a statement for table {self._table} {how}", sqlstate=error.sqlstate
             )
         if failure is FailureClass.TRANSIENT:
             if error.sqlstate == "0A000":
