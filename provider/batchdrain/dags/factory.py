@@ -94,39 +94,45 @@ def build_drain_dag(
         tags=["batchdrain", *(when.split("; ") if rhythm else ()), *tags],
         **dag_arguments,
     ) as dag:
-        queues = ListQueuesOperator(
-            task_id="list_queues",
-            tables=tables,
-            cadence=rhythm,
-            drain_pool=chosen_pool,
-            **connections,
-            **retry_arguments(2),
+        _add_tasks(
+            {"tables": tables, "cadence": rhythm, "drain_pool": chosen_pool, **connections},
+            {
+                "pool": chosen_pool,
+                "batch_size": batch_size,
+                "max_records": max_records,
+                "max_seconds": max_seconds,
+                "max_refused_share": max_refused_share,
+                "scope": scope,
+                "parent_wait": parent_wait,
+                **connections,
+                **retry_arguments(retries),
+            },
+            {"postgres_conn_id": postgres_conn_id},
         )
-        drained = DrainQueueOperator.partial(
-            task_id="drain",
-            map_index_template="{{ task.queue_key | default('?') }}",
-            pool=chosen_pool,
-            outlets=[tables_alias()],
-            batch_size=batch_size,
-            max_records=max_records,
-            max_seconds=max_seconds,
-            max_refused_share=max_refused_share,
-            scope=scope,
-            parent_wait=parent_wait,
-            **connections,
-            **retry_arguments(retries),
-        ).expand_kwargs(queues.output)
-        summary = SummarizeErrorsOperator(
-            task_id="summarize_errors",
-            postgres_conn_id=postgres_conn_id,
-            trigger_rule=TriggerRule.ALL_DONE,
-            **retry_arguments(2),
-        )
-        drained >> [
-            summary,
-            EmptyOperator(task_id="all_drained", trigger_rule=TriggerRule.NONE_FAILED),
-        ]
     return dag
+
+
+def _add_tasks(
+    listing: Mapping[str, Any], draining: Mapping[str, Any], summing_up: Mapping[str, Any]
+) -> None:
+    """Add the tasks to the DAG at hand; the arguments are those of the three operators."""
+    queues = ListQueuesOperator(task_id="list_queues", **listing, **retry_arguments(2))
+    drained = DrainQueueOperator.partial(
+        task_id="drain",
+        map_index_template="{{ task.queue_key | default('?') }}",
+        outlets=[tables_alias()],
+        **draining,
+    ).expand_kwargs(queues.output)
+    summary = SummarizeErrorsOperator(
+        task_id="summarize_errors",
+        trigger_rule=TriggerRule.ALL_DONE,
+        **summing_up,
+        **retry_arguments(2),
+    )
+    drained >> [
+        summary,
+        EmptyOperator(task_id="all_drained", trigger_rule=TriggerRule.NONE_FAILED),
+    ]
 
 
 def _cadence(

@@ -155,25 +155,7 @@ def read_table(
     no drain can do without: USAGE on the schema, one of INSERT, UPDATE and DELETE, and, unless it
     may only INSERT, SELECT on key and scope columns.
     """
-    schema, table = _split(name)
-    found = _rows(connection, catalog_query.RELATION, {"table": table, "schema": schema})
-    if not found:
-        raise ConfigurationError(_unknown(connection, name, table))
-    oid, schema, table, kind, usage, row_security, rules, key, privileges = found[0]
-    if kind not in ("r", "p"):
-        raise ConfigurationError(
-            f'"{schema}.{table}" is {_KINDS.get(kind, "no table")}; '
-            "a queue needs an ordinary or a partitioned table"
-        )
-    if not usage:
-        raise ConfigurationError(
-            f'role "{_role(connection)}" may not use schema "{schema}"; '
-            f'GRANT USAGE ON SCHEMA "{schema}" to it'
-        )
-    if not key:
-        raise ConfigurationError(
-            f'table "{schema}.{table}" has no primary key; a drain finds rows by it, so add one'
-        )
+    oid, schema, table, row_security, rules, key, privileges = _relation(connection, name)
     described = _rows(connection, catalog_query.COLUMNS, {"oid": oid})
     columns = tuple(_column(row) for row in described)
     scopes = tuple(
@@ -204,6 +186,30 @@ def read_table(
         rules=rules,
         privileges=frozenset(privileges),
     )
+
+
+def _relation(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]:
+    """Return oid, schema, name, row security, rules, key and privileges of a drainable table."""
+    schema, table = _split(name)
+    found = _rows(connection, catalog_query.RELATION, {"table": table, "schema": schema})
+    if not found:
+        raise ConfigurationError(_unknown(connection, name, table))
+    oid, schema, table, kind, usage, row_security, rules, key, privileges = found[0]
+    if kind not in ("r", "p"):
+        raise ConfigurationError(
+            f'"{schema}.{table}" is {_KINDS.get(kind, "no table")}; '
+            "a queue needs an ordinary or a partitioned table"
+        )
+    if not usage:
+        raise ConfigurationError(
+            f'role "{_role(connection)}" may not use schema "{schema}"; '
+            f'GRANT USAGE ON SCHEMA "{schema}" to it'
+        )
+    if not key:
+        raise ConfigurationError(
+            f'table "{schema}.{table}" has no primary key; a drain finds rows by it, so add one'
+        )
+    return oid, schema, table, row_security, rules, key, privileges
 
 
 def has_types_of(connection: psycopg.Connection[Any], table: Table) -> bool:
