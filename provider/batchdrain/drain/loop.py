@@ -121,6 +121,7 @@ class _Drain:
         last looked at, and nobody has accepted that.
         """
         start = self._engine.take_over(self._queue.baseline)
+        self._engine.open()
         self._position = start.position
         if start.held:
             return True

@@ -127,7 +127,7 @@ class Attempt:
         refused: dict[int, Refusal] = {}
         for step, cursor in zip(plan.steps, cursors, strict=True):
             if self._statement(plan, step.shape).reports:
-                refused.update(read_report(cursor.fetchone(), step.records))
+                refused.update(read_report(cursor.fetchone(), step.records, plan.table))
         return refused
 
     def _statement(self, plan: Plan, shape: Shape) -> SetStatement:

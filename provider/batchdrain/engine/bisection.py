@@ -100,7 +100,7 @@ class Bisection:
             self._connection, [_SAVEPOINT, Command(statement.text, parameters), _RELEASE]
         )
         if statement.reports:
-            self._refused.update(read_report(cursors[1].fetchone(), piece))
+            self._refused.update(read_report(cursors[1].fetchone(), piece, self._table))
 
     def _run_in_parts(
         self,
@@ -111,7 +111,7 @@ class Bisection:
     ) -> None:
         """Ask, then write what the answer calls for."""
         cursors = send(self._connection, [_SAVEPOINT, Command(question, parameters)])
-        refused = read_report(cursors[1].fetchone(), piece)
+        refused = read_report(cursors[1].fetchone(), piece, self._table)
         text: str | None = None if refused else statement.text
         if statement.insert is not None and NOT_FOUND in refused.values():
             refused, text = {}, statement.insert

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from batchdrain.engine.catalog import ScopeColumn, Table
+from batchdrain.engine.json_members import all_members
 from batchdrain.engine.json_text import tolerant_members
 from batchdrain.engine.keys import KeyIdentity, KeyReader
 from batchdrain.engine.layout import Layout, Layouts, missing_key
@@ -106,7 +107,13 @@ class Classifier:
 
     def doubtful_field(self, record: Record) -> str | None:
         """Return the member whose JSON jsonb might refuse, None where it cannot be told."""
-        for name, value in self._members(record).items():
+        own = self._members(record).items()
+        of_envelope = [
+            (scope.column, record.members[scope.member])
+            for scope in self._table.scope
+            if scope.member in record.members
+        ]
+        for name, value in (*own, *of_envelope, *all_members(record.data)):
             doubtful = _DOUBTFUL_STRING if value[:1] == b'"' else _DOUBTFUL_JSON
             if doubtful.search(value):
                 return name

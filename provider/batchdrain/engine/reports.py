@@ -12,18 +12,28 @@ from batchdrain.engine.failures import condition_name
 from batchdrain.engine.records import Refusal
 
 NOT_FOUND = Refusal("not_found", "there is no row with this key")
-ELSEWHERE = Refusal("scope_mismatch", "the row with this key belongs to another scope")
 
 
-def read_report(row: Sequence[Any] | None, records: Sequence[Ready]) -> dict[int, Refusal]:
+def elsewhere(table: Table) -> Refusal:
+    """Return the refusal of a record whose row belongs to another scope."""
+    return Refusal(
+        error_type="scope_mismatch",
+        message="the row with this key belongs to another scope",
+        field=", ".join(s.column for s in table.scope if s.column not in table.key) or None,
+    )
+
+
+def read_report(
+    row: Sequence[Any] | None, records: Sequence[Ready], table: Table
+) -> dict[int, Refusal]:
     """Return the refusals in a set statement's report, by ordinal.
 
     The report has two arrays of 1-based positions in `records`: keys that do not exist, and keys
     that exist outside the record's scope.
     """
-    missing, elsewhere = row or (None, None)
+    missing, outside = row or (None, None)
     refused = {records[n - 1].ordinal: NOT_FOUND for n in missing or ()}
-    refused.update({records[n - 1].ordinal: ELSEWHERE for n in elsewhere or ()})
+    refused.update({records[n - 1].ordinal: elsewhere(table) for n in outside or ()})
     return refused
 
 
@@ -38,7 +48,7 @@ def read_outcome(
     for entry in json.loads(outcome):
         ordinal = entry["ordinal"]
         if "missing" in entry:
-            refused[ordinal] = NOT_FOUND if entry["missing"] else ELSEWHERE
+            refused[ordinal] = NOT_FOUND if entry["missing"] else elsewhere(table)
             continue
         field = entry["field"] or None
         if not entry["readable"]:

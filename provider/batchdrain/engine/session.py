@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from batchdrain.engine.failures import FailureClass, failure_of
+from batchdrain.engine.failures import FailureClass, condition_name, failure_of
 from batchdrain.engine.transaction import roll_back
 from batchdrain.errors import BatchdrainError, SystemicError, TransientError
 
@@ -19,6 +19,9 @@ _FULL_TIME = 0.9
 
 _CANCEL_TIMEOUT = 2.0
 """Seconds for the request to cancel; a killed task has 5 s in all (AIRFLOW, Stopping)."""
+
+_OWN_WORDS = ("08", "25", "28", "3D", "53", "57", "58")
+"""Classes of errors about the server and the session, whose messages hold no row values."""
 
 _T = TypeVar("_T")
 
@@ -44,7 +47,8 @@ class Session:
         try:
             return action(self._opened())
         except psycopg.Error as error:
-            raise self._explained(error, started) from error
+            # Not `from error`: the details of PostgreSQL's errors quote rows.
+            raise self._explained(error, started) from None
         finally:
             self._tidy()
 
@@ -88,8 +92,7 @@ class Session:
 
     def _explained(self, error: psycopg.Error, started: float) -> BatchdrainError:
         """Say what PostgreSQL's error means for the batch: try again, or leave it."""
-        said = error.diag.message_primary or type(error).__name__
-        reason = f"{said} ({error.sqlstate or 'connection'})"
+        reason = told(error)
         failure = failure_of(error)
         if failure is FailureClass.TOO_SLOW:
             how = "was cancelled" if self.cancelled(started) else "took too long"
@@ -106,3 +109,17 @@ class Session:
         return SystemicError(
             f"table {self._table} cannot be drained as it is: {reason}; nothing was consumed"
         )
+
+
+def told(error: psycopg.Error) -> str:
+    """Say what PostgreSQL reported, without the words in which it may quote a row.
+
+    A trigger's own words may always do.
+    """
+    if error.sqlstate is None:
+        return f"the connection failed ({type(error).__name__})"
+    own = error.sqlstate.startswith(_OWN_WORDS) or error.diag.source_function == "aclcheck_error"
+    name = condition_name(error.sqlstate)
+    if own and error.diag.source_function != "exec_stmt_raise" and error.diag.message_primary:
+        return f"{error.diag.message_primary} ({name}, {error.sqlstate})"
+    return f"{name} ({error.sqlstate}); PostgreSQL's log has its words"

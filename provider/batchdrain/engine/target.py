@@ -149,8 +149,8 @@ class Target:
             roll_back(connection)
             raise SystemicError(
                 f"table {self.table.qualified_name} takes none of {len(doubtful)} records: "
-                f"{doubtful[0].message} ({doubtful[0].error_type}); mend the table or its "
-                "triggers; nothing was consumed"
+                f"{doubtful[0].error_type}{_where(doubtful[0])}; mend the table, its triggers or "
+                "the role's privileges; nothing was consumed"
             )
 
     def _is_doubtful(self, refusal: Refusal) -> bool:
@@ -184,6 +184,10 @@ class Target:
 def _is_about_value(refusal: Refusal) -> bool:
     """Whether a value did not fit the type that its column had when the catalog was read."""
     return refusal.sqlstate is not None and refusal.sqlstate.startswith("22")
+
+
+def _where(refusal: Refusal) -> str:
+    return f" in column {refusal.field}" if refusal.field else ""
 
 
 def _has_bad(planned: Plan, attempted: Attempted) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import sql
@@ -386,3 +388,37 @@ def test_a_batch_may_hold_nothing_to_apply(
     malformed = Malformed("no JSON", b"{")
     assert engine.apply([malformed], move=Move("1-0", "2-0", 1)).refused == 1
     assert value(connection, "SELECT position FROM batchdrain.position") == "2-0"
+
+
+def test_the_column_is_named_wherever_jsonb_finds_the_fault(
+    connection: Connection, open_engine: OpenEngine, record: MakeRecord
+) -> None:
+    """In the envelope's scope, and in a member that a later one overrides, too."""
+    connection.execute("CREATE TABLE t (id text PRIMARY KEY, _client_id text, _ver text)")
+    connection.execute("INSERT INTO t VALUES ('a', 'c1', '2')")
+    batch = [
+        record("INSERT", b'{"id":"\\u0000","id":"b"}'),
+        msgspec.structs.replace(
+            record("INSERT", {"id": "c"}), members={"client_id": b'"c1"', "ver": b"1e999999"}
+        ),
+        record("DELETE", {"id": "a"}),
+    ]
+    fields = [r.refusal and r.refusal.field for r in open_engine("t").apply(batch).results]
+    assert fields == ["id", "_ver", "_client_id, _ver"]
+
+
+def test_what_a_trigger_says_never_gets_into_an_error(
+    connection: Connection, open_engine: OpenEngine, record: MakeRecord
+) -> None:
+    """It may quote a row; and so may the details of PostgreSQL's own errors."""
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    connection.execute(
+        """CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          RAISE EXCEPTION 'bad value %', NEW.v USING ERRCODE = NEW.id::text; END $$"""
+    )
+    connection.execute("CREATE TRIGGER say BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION say()")
+    secret = "-".join(["4111", "1111"])
+    for code in (55000, 42883, 53100):
+        with pytest.raises((SystemicError, TransientError)) as raised:
+            open_engine("t").apply([record("INSERT", {"id": code, "v": secret})])
+        assert secret not in "".join(traceback.format_exception(raised.value))
