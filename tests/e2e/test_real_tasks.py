@@ -59,21 +59,27 @@ def wait_for_state(
 def test_a_pool_that_does_not_exist_is_told_and_costs_nothing(
     airflow: RunningAirflow, demo_tables: Target
 ) -> None:
-    """Airflow leaves the drains scheduled, silently; the next list of queues says why."""
+    """Airflow leaves the drains scheduled, silently; the run itself and the next one say why."""
     dag_id = "drain_in_missing_pool"
     demo_tables.execute("CREATE TABLE things (id integer PRIMARY KEY)")
     push(airflow, "things", {"id": 1})
     serve(airflow, dag_id, pool="pool_of_test", tables="things")
     first = airflow.client.trigger(dag_id)
     wait_for_state(airflow, dag_id, first, "drain[0]", "scheduled")
+    wait_for_state(airflow, dag_id, first, "watch_pool", "failed", seconds=60)
+    log = airflow.client.task_log(dag_id, first, "watch_pool")
+    assert "1 drains wait for a slot of the pool 'pool_of_test' and none runs" in log
     second = airflow.client.trigger(dag_id)
     assert airflow.client.wait_for_run(dag_id, second, 60)["state"] == "failed"
     log = airflow.client.task_log(dag_id, second, "list_queues")
     assert "drains wait for a slot of the pool 'pool_of_test' and none runs" in log
     assert demo_tables.execute("SELECT count(*) FROM things").fetchone() == (0,)
     airflow.client.request("POST", "/pools", {"name": "pool_of_test", "slots": 1})
-    assert airflow.client.wait_for_run(dag_id, first, 60)["state"] == "success"
+    airflow.client.wait_for_run(dag_id, first, 60)
+    assert states(airflow, dag_id, first)["drain[0]"] == "success"
     assert demo_tables.execute("SELECT count(*) FROM things").fetchone() == (1,)
+    third = airflow.client.trigger(dag_id)
+    assert airflow.client.wait_for_run(dag_id, third, 60)["state"] == "success"
 
 
 @pytest.mark.parametrize("slots", [1, 2])

@@ -17,7 +17,9 @@ from batchdrain.operators.assets import tables_alias
 from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_queue import PARENT_WAIT_SECONDS, RETRIES, DrainQueueOperator
 from batchdrain.operators.list_queues import ListQueuesOperator
+from batchdrain.operators.pool_check import DEFAULT_POOL
 from batchdrain.operators.summarize_errors import SummarizeErrorsOperator
+from batchdrain.operators.watch_pool import WatchPoolOperator
 
 FROM_CONFIGURATION = "from configuration"
 """The schedule that the options cadence, peak_cadence, peak_window and timezone make."""
@@ -33,6 +35,7 @@ each of them exactly once.
 - `summarize_errors` counts what was applied and what was refused. Refused records are in
   `<table>_errors`, each with the reason.
 - `all_drained` makes the run fail if a drain has failed.
+- `watch_pool`, where the drains have a pool of their own, tells when they get no slot of it.
 
 A drain that fails changes nothing but what it has already committed; its retry goes on from there.
 """
@@ -133,6 +136,8 @@ def _add_tasks(
         summary,
         EmptyOperator(task_id="all_drained", trigger_rule=TriggerRule.NONE_FAILED),
     ]
+    if draining["pool"] != DEFAULT_POOL:
+        queues >> WatchPoolOperator(task_id="watch_pool", watched_pool=draining["pool"])
 
 
 def _cadence(

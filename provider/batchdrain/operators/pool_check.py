@@ -16,7 +16,12 @@ DEFAULT_POOL = "default_pool"
 PATIENCE_SECONDS = 10.0
 """How long drains may wait while none runs, before the pool is blamed."""
 
+LONG_PATIENCE_SECONDS = 20.0
+"""How long the drains of a run may wait for their first slot."""
+
 _POLL_SECONDS = 1.0
+_UNDER_WAY = ("queued", "running")
+_BEGUN = (*_UNDER_WAY, "success", "failed", "up_for_retry", "skipped", "upstream_failed")
 
 
 def check_pool(
@@ -36,12 +41,39 @@ def check_pool(
     deadline = time.monotonic() + patience
     while waiting := _stuck(task, drain_task_id):
         if time.monotonic() >= deadline:
-            raise ConfigurationError(
-                f"{waiting} drains wait for a slot of the pool {pool!r} and none runs: the pool "
-                "does not exist, or other tasks hold all of it. Create it under Admin → Pools or "
-                f"with `airflow pools set {pool} 4 batchdrain`, or give it more slots."
-            )
+            raise ConfigurationError(_suspicion(pool, waiting))
         time.sleep(_POLL_SECONDS)
+
+
+def await_start(
+    pool: str, task: Any, drain_task_id: str, patience: float = LONG_PATIENCE_SECONDS
+) -> None:
+    """Wait until a drain of the run of `task`, or of another run, gets a slot of the pool.
+
+    Raises ConfigurationError with a sentence if none does within `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+
+    def drains(states: tuple[str, ...], **where: Any) -> int:
+        return int(
+            task.get_ti_count(
+                dag_id=task.dag_id, task_ids=[drain_task_id], states=list(states), **where
+            )
+        )
+
+    while not drains(_BEGUN, run_ids=[task.run_id]) and not drains(_UNDER_WAY):
+        if time.monotonic() >= deadline:
+            waiting = drains(("scheduled",), run_ids=[task.run_id])
+            raise ConfigurationError(_suspicion(pool, waiting))
+        time.sleep(_POLL_SECONDS)
+
+
+def _suspicion(pool: str, waiting: int) -> str:
+    return (
+        f"{waiting} drains wait for a slot of the pool {pool!r} and none runs: the pool "
+        "does not exist, or other tasks hold all of it. Create it under Admin → Pools or "
+        f"with `airflow pools set {pool} 4 batchdrain`, or give it more slots."
+    )
 
 
 def _stuck(task: Any, drain_task_id: str) -> int:

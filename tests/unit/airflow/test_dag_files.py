@@ -81,7 +81,8 @@ def test_the_shipped_dag_tells_its_cadence_where_a_user_looks(monkeypatch):
 
 def test_the_dag_has_the_tasks_that_make_a_failed_drain_a_failed_run():
     dag = build_drain_dag("d", tables="flights", pool="orders", schedule=None)
-    assert dag.get_task("list_queues").downstream_task_ids == {"drain"}
+    assert dag.get_task("list_queues").downstream_task_ids == {"drain", "watch_pool"}
+    assert "watch_pool" not in build_drain_dag("d", tables="flights", schedule=None).task_ids
     assert dag.get_task("drain").downstream_task_ids == {"summarize_errors", "all_drained"}
     assert dag.get_task("drain").pool == "orders"
     assert dag.get_task("list_queues").pool == "default_pool"
