@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS batchdrain.batch_log (
     finished_at   timestamptz NOT NULL,
     seconds       double precision NOT NULL
 )""")
-"""`bytes` are the messages' bodies as they arrived; times are the server's."""
+"""`bytes` is the size of the records' JSON, decompressed; times are the server's."""
 
 INDEX = SQL("CREATE INDEX IF NOT EXISTS batch_log_run ON batchdrain.batch_log (dag_id, run_id)")
 
@@ -77,7 +77,7 @@ class BatchEntry:
     """What the log keeps of one batch.
 
     `lost` counts messages that Redis dropped before they were read; an entry may tell of them
-    alone. `bytes` is the size of the messages as they arrived.
+    alone. `bytes` is the size of the records' JSON, decompressed.
     """
 
     queue: str

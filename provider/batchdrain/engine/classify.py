@@ -1,7 +1,7 @@
 """The first look at a batch: what each record is, without asking the server.
 
 Everything here follows from the record's bytes and the catalog. What only PostgreSQL can tell is
-left as a doubt, which `resolve` settles.
+left as a doubt, which `questions` settles.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from batchdrain.engine.catalog import Table
 from batchdrain.engine.error_table import error_table_name
@@ -18,7 +18,7 @@ MOST_GROUPS = 100
 """Rows of a summary per table; clients may be many, and a log is no place for all of them."""
 
 _COLUMNS = """
-SELECT a.attname::text
+SELECT a.attname::text, pg_catalog.format_type(a.atttypid, NULL)
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
@@ -27,7 +27,7 @@ SELECT a.attname::text
 
 _GROUPS = SQL("""
 SELECT {error_type}::text, {field_id}::text, {client_id}::text, count(*),
-       min({created_at}), max({created_at}), min({record_id}::text)
+       min({moment}), max({moment}), min({record_id}::text)
   FROM {table}
  WHERE {condition}
  GROUP BY 1, 2, 3
@@ -39,9 +39,16 @@ _NEEDED = ("error_type", "field_id", "client_id", "created_at", "record_id")
 _OF_RUN = SQL("dag_id = %(dag_id)s AND run_id = %(run_id)s")
 
 _IN_TIME = SQL("""
-{created_at} BETWEEN timezone('UTC', %(begin)s::timestamptz)
-                 AND timezone('UTC', %(end)s::timestamptz)
+{moment} BETWEEN date_trunc({unit}, timezone('UTC', %(begin)s::timestamptz))
+             AND timezone('UTC', %(end)s::timestamptz) + interval '1 second'
 """)
+
+_MOMENTS = {
+    "timestamp without time zone": SQL("{}"),
+    "timestamp with time zone": SQL("timezone('UTC', {})"),
+    "date": SQL("{}::timestamp"),
+}
+"""How `created_at` becomes a time in UTC, by its type; other types tell no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +83,28 @@ def refused_groups(
     """Count the refused records of a table, the largest of at most MOST_GROUPS groups first.
 
     Error tables that batchdrain has created know the run; of others, everything that was written
-    while the run applied batches counts. Empty where there is no error table or it can't be read.
+    while the run applied batches counts, to the second or the day as `created_at` tells it. Empty
+    where there is no error table, it can't be read, or neither run nor time is to be known.
     """
     name = error_table_name(table.name)
     with connection.cursor(row_factory=tuple_row) as cursor:
-        present = {column for (column,) in cursor.execute(_COLUMNS, (table.schema, name))}
+        present: dict[str, str] = dict(cursor.execute(_COLUMNS, (table.schema, name)).fetchall())
         if not present:
             return []
         columns = {
             column: Identifier(column) if column in present else SQL("NULL") for column in _NEEDED
         }
-        of_run = {"dag_id", "run_id"} <= present
-        if not of_run and "created_at" not in present:
+        of_run = {"dag_id", "run_id"} <= present.keys()
+        moment = _MOMENTS.get(present.get("created_at", ""))
+        if not of_run and moment is None:
             return []
+        time = SQL("NULL::timestamp") if moment is None else moment.format(columns["created_at"])
+        unit = Literal("day" if present.get("created_at") == "date" else "second")
         query = _GROUPS.format(
             **columns,
             table=Identifier(table.schema, name),
-            condition=_OF_RUN if of_run else _IN_TIME.format(created_at=columns["created_at"]),
+            moment=time,
+            condition=_OF_RUN if of_run else _IN_TIME.format(moment=time, unit=unit),
             most=SQL(str(MOST_GROUPS)),
         )
         parameters = {

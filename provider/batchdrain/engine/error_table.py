@@ -152,7 +152,7 @@ class ErrorTable:
         """Find or create the error table of `table`.
 
         Raises ConfigurationError when it can't be created, may not be written, or has no column
-        that could keep a record.
+        that could keep a record whole.
         """
         name = error_table_name(table.name)
         shown = f"{table.schema}.{name}"
@@ -178,6 +178,11 @@ class ErrorTable:
             raise ConfigurationError(
                 f'table "{shown}" has no column record_data of type jsonb that the role may '
                 "write, so refused records could not be kept; add it, or rename the table"
+            )
+        if any(c.name == "record_data" and c.text and "(" in c.type for c in known):
+            raise ConfigurationError(
+                f'column record_data of table "{shown}" is too narrow to keep records whole; '
+                f'ALTER TABLE "{table.schema}"."{name}" ALTER COLUMN record_data TYPE text'
             )
         return cls(table, known)
 

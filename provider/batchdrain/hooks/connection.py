@@ -53,7 +53,7 @@ def _number(connection: Connection, name: str, default: float, *, lowest: float)
         number = float(value)
     except (TypeError, ValueError):
         number = -1.0
-    if number < lowest:
+    if not lowest <= number < float("inf"):
         raise ConfigurationError(
             f"The extra field {name} of the Airflow connection {connection.conn_id!r} must be a "
             f"number of at least {lowest:g}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg.rows import tuple_row
 
+from batchdrain import configuration as options
 from batchdrain.engine.catalog import Table, read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.error_table import ErrorRow, ErrorTable
@@ -18,6 +20,9 @@ from batchdrain.engine.run import Run
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import BatchdrainError, ConfigurationError, TransientError
 from batchdrain.hooks.connection import ConnectionLookup
+
+Scope = Mapping[str, str | int]
+"""Values of further envelope members, where scope columns name others than client_id and ver."""
 
 GivenRecord = Mapping[str, Any] | bytes
 """A record as its column values by name, or as the JSON of such an object."""
@@ -41,7 +46,8 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
     """Applies records to PostgreSQL tables in batches, with one result per record.
 
     Takes a connection of type `postgres` or `batchdrain_postgres`. `settings` are the engine's
-    scope columns and time-outs.
+    scope columns and time-outs, by default those of section `[batchdrain]`. Where a deployment
+    names scope columns of its own, `scope` gives the values of their envelope members.
     """
 
     conn_name_attr = "postgres_conn_id"
@@ -57,7 +63,18 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         **kwargs: Any,
     ) -> None:
         super().__init__(postgres_conn_id=postgres_conn_id, **kwargs)
-        self.settings = settings or EngineSettings()
+        self._settings = settings
+
+    @property
+    def settings(self) -> EngineSettings:
+        """The engine's settings: those given, or what section `[batchdrain]` says."""
+        if self._settings is None:
+            self._settings = EngineSettings(
+                scope=options.SCOPE.read(),
+                lock_timeout=options.LOCK_TIMEOUT.read(),
+                statement_timeout=options.STATEMENT_TIMEOUT.read(),
+            )
+        return self._settings
 
     def connect(self) -> psycopg.Connection[Any]:
         """Return a new psycopg connection in autocommit mode that notices a server that is gone.
@@ -111,6 +128,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         table: str,
         client_id: str | int | None = None,
         ver: str | int | None = None,
+        scope: Scope | None = None,
     ) -> list[RecordResult]:
         """Insert the records in one transaction, in few statements.
 
@@ -118,7 +136,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         records are in `<table>_errors` then. Raises TransientError or SystemicError when nothing
         was applied.
         """
-        return self._apply(Operation.INSERT, records, table, client_id, ver)
+        return self._apply(Operation.INSERT, records, table, _members(client_id, ver, scope))
 
     def batch_update(
         self,
@@ -126,9 +144,10 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         table: str,
         client_id: str | int | None = None,
         ver: str | int | None = None,
+        scope: Scope | None = None,
     ) -> list[RecordResult]:
         """Update the rows with the records' keys in the scope; otherwise as `batch_insert`."""
-        return self._apply(Operation.UPDATE, records, table, client_id, ver)
+        return self._apply(Operation.UPDATE, records, table, _members(client_id, ver, scope))
 
     def batch_delete(
         self,
@@ -136,9 +155,10 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         table: str,
         client_id: str | int | None = None,
         ver: str | int | None = None,
+        scope: Scope | None = None,
     ) -> list[RecordResult]:
         """Delete the rows with the records' keys in the scope; otherwise as `batch_insert`."""
-        return self._apply(Operation.DELETE, records, table, client_id, ver)
+        return self._apply(Operation.DELETE, records, table, _members(client_id, ver, scope))
 
     def process_single_records(
         self,
@@ -147,6 +167,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         table: str,
         client_id: str | int | None = None,
         ver: str | int | None = None,
+        scope: Scope | None = None,
     ) -> list[RecordResult]:
         """Apply the records one by one, each in a transaction of its own.
 
@@ -157,7 +178,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         chosen = _operation(operation)
         results: list[RecordResult] = []
         with self.engine(table) as engine:
-            for record in _records(chosen, records, client_id, ver):
+            for record in _records(chosen, records, _members(client_id, ver, scope)):
                 results.extend(engine.apply([record]).results)
         return results
 
@@ -169,6 +190,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         operation: str | None = None,
         client_id: str | int | None = None,
         ver: str | int | None = None,
+        scope: Scope | None = None,
     ) -> list[RecordResult]:
         """Write the records to `<table>_errors` in one transaction, creating it when missing.
 
@@ -177,7 +199,8 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         doesn't take the rows.
         """
         chosen = None if operation is None else _operation(operation)
-        given = _records(chosen or Operation.INSERT, records, client_id, ver)
+        members = _members(client_id, ver, scope)
+        given = _records(chosen or Operation.INSERT, records, members)
         with self.connect() as connection:
             target = read_table(connection, table, self.settings.scope)
             results = [
@@ -196,11 +219,10 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         operation: Operation,
         records: Sequence[GivenRecord],
         table: str,
-        client_id: str | int | None,
-        ver: str | int | None,
+        members: Mapping[str, bytes],
     ) -> list[RecordResult]:
         with self.engine(table) as engine:
-            return list(engine.apply(_records(operation, records, client_id, ver)).results)
+            return list(engine.apply(_records(operation, records, members)).results)
 
     def _conn_id(self) -> str:
         return str(getattr(self, self.conn_name_attr))
@@ -210,29 +232,64 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         return super()._create_connection({**_SESSION, **given})
 
 
+def _members(
+    client_id: str | int | None, ver: str | int | None, scope: Scope | None
+) -> dict[str, bytes]:
+    values = {"client_id": client_id, "ver": ver, **(scope or {})}
+    return {name: msgspec.json.encode(value) for name, value in values.items() if value is not None}
+
+
 def _records(
-    operation: Operation,
-    records: Sequence[GivenRecord],
-    client_id: str | int | None,
-    ver: str | int | None,
+    operation: Operation, records: Sequence[GivenRecord], members: Mapping[str, bytes]
 ) -> list[Record | Malformed]:
-    scope = {"client_id": client_id, "ver": ver}
-    members = {
-        name: msgspec.json.encode(value) for name, value in scope.items() if value is not None
-    }
-    return [_record(operation, record, members) for record in records]
+    return [_record(operation, n, record, members) for n, record in enumerate(records)]
 
 
 def _record(
-    operation: Operation, record: GivenRecord, members: Mapping[str, bytes]
+    operation: Operation, number: int, record: GivenRecord, members: Mapping[str, bytes]
 ) -> Record | Malformed:
     if not isinstance(record, bytes):
-        return Record(operation, msgspec.json.encode(dict(record)), members)
+        return Record(operation, _json(number, record), members)
     try:
         msgspec.json.decode(record, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError) as error:
         return Malformed(f"it is not JSON: {error}", record, None, operation.value, members)
     return Record(operation, record, members)
+
+
+def _json(number: int, record: Mapping[str, Any]) -> bytes:
+    """Write a record as JSON that PostgreSQL turns back into the same values.
+
+    Raises ConfigurationError naming place and column of a value that JSON can't carry.
+    """
+    if not isinstance(record, Mapping):
+        raise ConfigurationError(
+            f"Record {number} is a {type(record).__name__}: give column values by name, or JSON "
+            "as bytes."
+        )
+    parts = []
+    for column, value in record.items():
+        try:
+            parts.append(msgspec.json.encode({column: _carried(value)})[1:-1])
+        except (TypeError, ValueError, RecursionError):
+            raise ConfigurationError(
+                f"Record {number} has a value of type {type(value).__name__} in column {column!r} "
+                "that JSON can't carry: convert it to text first."
+            ) from None
+    return b"{%b}" % b",".join(parts)
+
+
+def _carried(value: Any) -> Any:
+    """Return what JSON carries of a value: bytes as bytea's hex, NaN and infinities as texts."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"\\x{bytes(value).hex()}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {name: _carried(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_carried(inner) for inner in value]
+    return value
 
 
 def _key(table: Table, record: Record | Malformed) -> list[bytes | None]:
@@ -242,7 +299,8 @@ def _key(table: Table, record: Record | Malformed) -> list[bytes | None]:
         values = msgspec.json.decode(record.data, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
         return []
-    return [bytes(values[name]) if name in values else None for name in table.key]
+    envelope = {entry.column: record.members.get(entry.member) for entry in table.scope}
+    return [bytes(values[name]) if name in values else envelope.get(name) for name in table.key]
 
 
 def _error_row(
@@ -269,7 +327,7 @@ def _error_row(
 def _operation(name: str) -> Operation:
     try:
         return Operation(name.upper())
-    except ValueError:
+    except (ValueError, AttributeError):
         raise ConfigurationError(
             f"The operation {name!r} is unknown: use one of {', '.join(Operation)}."
         ) from None

@@ -21,7 +21,6 @@ from batchdrain.queues.opening import open_queue, scan_keys
 from batchdrain.queues.queue import Queue
 
 _TLS_EXTRAS = (
-    "ssl",
     "ssl_cert_reqs",
     "ssl_ca_certs",
     "ssl_keyfile",
@@ -144,6 +143,7 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
                 extra_count(connection, "retries", 3),
             ),
             **{name: extra[name] for name in _TLS_EXTRAS if extra.get(name) is not None},
+            "ssl": _is_encrypted(connection),
         }
         if extra.get("cluster"):
             self.startup_nodes = extra.get("startup_nodes")
@@ -157,6 +157,17 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
             for command in commands:
                 pipeline.execute_command(*command)
             return list(pipeline.execute(raise_on_error=True))
+
+
+def _is_encrypted(connection: Connection) -> bool:
+    """Tell whether TLS is asked for: by rediss:// as the URL's scheme, or by the extra `ssl`."""
+    wanted = str(connection.extra_dejson.get("ssl", "")).strip().lower()
+    if wanted not in ("", "true", "false", "1", "0"):
+        raise ConfigurationError(
+            f"The extra field ssl of the Airflow connection {connection.conn_id!r} must be true or "
+            "false."
+        )
+    return connection.conn_type == "rediss" or wanted in ("true", "1")
 
 
 def _database(connection: Connection) -> int:

@@ -14,6 +14,7 @@ from batchdrain import configuration as options
 from batchdrain.engine.batch_log import Totals, totals
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.error_summary import ErrorGroup, Period, refused_groups
+from batchdrain.engine.failures import condition_name
 from batchdrain.engine.position import create_state
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
@@ -94,6 +95,9 @@ class SummarizeErrorsOperator(BaseOperator):
                 found[table] = refused_groups(connection, read_table(connection, table), period)
             except ConfigurationError as error:
                 self.log.warning("the refused records of %s can't be counted: %s", table, error)
+            except psycopg.Error as error:
+                why = condition_name(error.sqlstate or "")
+                self.log.warning("the refused records of %s can't be counted: %s", table, why)
         return found
 
     def _write(self, of_run: Sequence[Totals], refused: Mapping[str, Sequence[ErrorGroup]]) -> None:

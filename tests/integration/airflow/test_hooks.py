@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from redis.connection import SSLConnection
 
 from batchdrain.engine.records import Refusal
 from batchdrain.errors import ConfigurationError, TransientError
@@ -156,3 +157,54 @@ def test_a_bad_extra_field_is_named(monkeypatch, query, named):
     monkeypatch.setenv("AIRFLOW_CONN_Q", f"redis://127.0.0.1:1/?{query}")
     with pytest.raises(ConfigurationError, match=named):
         RedisQueueHook("q").client()
+
+
+def test_values_that_json_lacks_arrive_as_they_are(airflow_connections, connection):
+    connection.execute("CREATE TABLE odd (id int PRIMARY KEY, b bytea, f float8, n numeric)")
+    given = [
+        {"id": 1, "b": b"\x00\xff", "f": float("nan"), "n": Decimal("12345678901234567.25")},
+        {"id": 2, "b": None, "f": float("-inf"), "n": None},
+    ]
+    assert all(result.applied for result in BatchPostgresHook().batch_insert(given, "odd"))
+    rows = connection.execute("SELECT b, f::text, n FROM odd ORDER BY id").fetchall()
+    assert rows == [
+        (b"\x00\xff", "NaN", Decimal("12345678901234567.25")),
+        (None, "-Infinity", None),
+    ]
+
+
+@pytest.mark.parametrize("bad", [{"id": 1, "b": object()}, {"id": 1, "b": "\ud800"}, "text", 5])
+def test_what_json_cannot_carry_is_named_by_its_place_and_nothing_is_applied(
+    airflow_connections, connection, bad
+):
+    connection.execute("CREATE TABLE odd (id int PRIMARY KEY, b text)")
+    with pytest.raises(ConfigurationError, match="Record 1 "):
+        BatchPostgresHook().batch_insert([{"id": 7}, bad], "odd")
+    assert connection.execute("SELECT count(*) FROM odd").fetchone() == (0,)
+
+
+def test_the_scope_is_the_deployments(airflow_connections, connection, monkeypatch):
+    """Its columns from the section, its values from the call; the key in the error table, too."""
+    connection.execute("CREATE TABLE s (tenant text, id int, PRIMARY KEY (tenant, id))")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__SCOPE", "tenant=owner")
+    hook = BatchPostgresHook()
+    (result,) = hook.batch_insert([{"id": 1}], "s", scope={"owner": "c"})
+    assert result.applied
+    refusal = Refusal("check_violation", "no")
+    (saved,) = hook.save_to_error_table([{"id": 2}], "s", refusal, scope={"owner": "c"})
+    assert saved.record_id == '["c", 2]'
+
+
+@pytest.mark.parametrize(
+    ("url", "encrypted"),
+    [
+        ("rediss://:secret@127.0.0.1:6380/2", True),
+        ("redis://:secret@127.0.0.1:6380/2?ssl=true", True),
+        ("redis://:secret@127.0.0.1:6380/2?ssl=false", False),
+        ("redis://:secret@127.0.0.1:6380/2", False),
+    ],
+)
+def test_tls_is_used_where_it_is_asked_for(monkeypatch, url, encrypted):
+    monkeypatch.setenv("AIRFLOW_CONN_TLS", url)
+    client = RedisQueueHook("tls").client()
+    assert issubclass(client.connection_pool.connection_class, SSLConnection) is encrypted

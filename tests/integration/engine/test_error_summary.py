@@ -90,3 +90,25 @@ def test_without_an_error_table_there_is_nothing_to_count(connection, things):
     create_state(connection)
     assert totals(connection, "dag", "run") == []
     assert error_table_name("things") == "things_errors"
+
+
+@pytest.mark.parametrize(
+    ("created_at", "count", "timed"),
+    [
+        ("TIMESTAMP", 2, True),
+        ("TIMESTAMP(0)", 2, True),
+        ("DATE", 2, True),
+        ("TIMESTAMPTZ", 2, True),
+        ("TEXT", None, False),
+    ],
+)
+def test_older_error_tables_are_counted_by_whatever_time_they_tell(
+    connection, database, things, created_at, count, timed
+):
+    """In any session's time zone; a column that tells no time is no reason to fail."""
+    connection.execute(NINE.replace("created_at TIMESTAMP", f"created_at {created_at}"))
+    connection.execute("SET timezone = 'America/Mexico_City'")
+    refuse(database, Run("dag", "run"), *BAD)
+    groups = refused_groups(connection, things, PERIOD)
+    assert (groups[0].count if groups else None) == count
+    assert bool(groups) is timed

@@ -251,6 +251,7 @@ def test_a_lock_on_it_is_transient(plain: Connection, database: str) -> None:
     [
         ("CREATE TABLE t_errors (record_id text)", "has no column record_data of type jsonb"),
         (NINE.replace("JSONB", "BYTEA"), "has no column record_data of type jsonb"),
+        (NINE.replace("JSONB", "VARCHAR(20)"), "too narrow to keep records whole"),
         ("CREATE SEQUENCE t_errors", "has no column record_data of type jsonb"),
     ],
 )
