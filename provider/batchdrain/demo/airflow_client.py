@@ -126,16 +126,6 @@ class AirflowClient:
             str(event["event"]) if isinstance(event, dict) else str(event) for event in content
         )
 
-    def xcom(
-        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
-    ) -> Any:
-        """Return what a task pushed."""
-        path = (
-            f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/"
-            f"{quote(key)}?map_index={map_index}&deserialize=false&stringify=false"
-        )
-        return self.request("GET", path)["value"]
-
     def request(self, method: str, path: str, body: Json | None = None) -> Json:
         """Call the API below `/api/v2` and return the JSON object that it answers with."""
         if self._token is None:

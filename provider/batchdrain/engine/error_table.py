@@ -52,6 +52,13 @@ _COLUMNS = """
 SELECT a.attname::text,
        pg_catalog.format_type(a.atttypid, a.atttypmod),
        t.typcategory = 'S',
+       (WITH RECURSIVE base AS (
+            SELECT a.atttypid AS type, a.atttypmod AS modifier
+            UNION ALL
+            SELECT d.typbasetype, d.typtypmod
+              FROM base JOIN pg_catalog.pg_type AS d ON d.oid = base.type AND d.typtype = 'd')
+        SELECT bool_or(base.modifier >= 0 OR b.typlen > 0)
+          FROM base JOIN pg_catalog.pg_type AS b ON b.oid = base.type),
        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT')
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -108,6 +115,7 @@ class _Column:
     name: str
     type: str
     text: bool
+    bounded: bool
 
     @property
     def sure(self) -> bool:
@@ -179,7 +187,7 @@ class ErrorTable:
                 f'table "{shown}" has no column record_data of type jsonb that the role may '
                 "write, so refused records could not be kept; add it, or rename the table"
             )
-        if any(c.name == "record_data" and c.text and "(" in c.type for c in known):
+        if any(c.name == "record_data" and c.text and c.bounded for c in known):
             raise ConfigurationError(
                 f'column record_data of table "{shown}" is too narrow to keep records whole; '
                 f'ALTER TABLE "{table.schema}"."{name}" ALTER COLUMN record_data TYPE text'

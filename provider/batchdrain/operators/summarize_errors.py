@@ -96,6 +96,8 @@ class SummarizeErrorsOperator(BaseOperator):
             except ConfigurationError as error:
                 self.log.warning("the refused records of %s can't be counted: %s", table, error)
             except psycopg.Error as error:
+                if connection.closed:
+                    raise
                 why = condition_name(error.sqlstate or "")
                 self.log.warning("the refused records of %s can't be counted: %s", table, why)
         return found

@@ -15,6 +15,7 @@ from batchdrain.engine.error_table import error_table_name
 from batchdrain.engine.position import create_state
 from batchdrain.engine.records import Operation, Record
 from batchdrain.engine.run import Run
+from batchdrain.errors import ConfigurationError
 
 NOW = datetime.now(UTC)
 PERIOD = Period("dag", "run", NOW - timedelta(hours=1), NOW + timedelta(hours=1))
@@ -93,22 +94,56 @@ def test_without_an_error_table_there_is_nothing_to_count(connection, things):
 
 
 @pytest.mark.parametrize(
-    ("created_at", "count", "timed"),
+    "created_at",
     [
-        ("TIMESTAMP", 2, True),
-        ("TIMESTAMP(0)", 2, True),
-        ("DATE", 2, True),
-        ("TIMESTAMPTZ", 2, True),
-        ("TEXT", None, False),
+        *("TIMESTAMP", "TIMESTAMP(0)", "DATE", "TIMESTAMPTZ", "TIMESTAMPTZ(0)", "moment"),
+        *("TEXT", "VARCHAR(10)", "VARCHAR(16)", "CHAR(40)"),
     ],
 )
 def test_older_error_tables_are_counted_by_whatever_time_they_tell(
-    connection, database, things, created_at, count, timed
+    connection, database, things, created_at
 ):
-    """In any session's time zone; a column that tells no time is no reason to fail."""
+    """In any session's time zone, and rows of another time are left out."""
+    connection.execute("CREATE DOMAIN moment AS timestamp(3)")
     connection.execute(NINE.replace("created_at TIMESTAMP", f"created_at {created_at}"))
     connection.execute("SET timezone = 'America/Mexico_City'")
+    began = connection.execute("SELECT clock_timestamp()").fetchone()[0]
     refuse(database, Run("dag", "run"), *BAD)
-    groups = refused_groups(connection, things, PERIOD)
-    assert (groups[0].count if groups else None) == count
-    assert bool(groups) is timed
+    ended = connection.execute("SELECT clock_timestamp()").fetchone()[0]
+    connection.execute(
+        "INSERT INTO things_errors (error_type, created_at) VALUES ('other', '2001-02-03')"
+    )
+    groups = refused_groups(connection, things, Period("dag", "run", began, ended))
+    assert [group.count for group in groups] == [2, 1]
+    seen = groups[0].first_seen
+    assert abs(seen - NOW.replace(tzinfo=None)) < timedelta(days=1)
+
+
+def test_texts_that_tell_no_time_are_left_out(connection, things):
+    """None of them is cast, so none fails the count; those in UTC count to the second."""
+    connection.execute(NINE.replace("created_at TIMESTAMP", "created_at TEXT"))
+    moment = NOW.replace(microsecond=0)
+    texts = [
+        *(f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d %H:%M:%S}.123+00", "yesterday", ""),
+        *(f"{moment:%Y-%m-%d %H:%M:%S}+09", "2026-99-99 99:99:99", None, "infinity"),
+    ]
+    for text in texts:
+        connection.execute("INSERT INTO things_errors (created_at) VALUES (%s)", (text,))
+    (group,) = refused_groups(connection, things, PERIOD)
+    plain = moment.replace(tzinfo=None)
+    assert (group.count, group.first_seen, group.last_seen) == (2, plain, plain)
+
+
+def test_a_written_time_that_no_calendar_has_is_shown_as_none(connection, things):
+    connection.execute(NINE.replace("created_at TIMESTAMP", "created_at TEXT"))
+    connection.execute("INSERT INTO things_errors (created_at) VALUES ('2026-02-31 10:00:00')")
+    whole = Period("dag", "run", datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+    (group,) = refused_groups(connection, things, whole)
+    assert (group.count, group.first_seen, group.last_seen) == (1, None, None)
+
+
+@pytest.mark.parametrize("created_at", ["created_at BIGINT", "created_at TIME", "mine TEXT"])
+def test_an_error_table_that_tells_neither_run_nor_time_is_named(connection, things, created_at):
+    connection.execute(NINE.replace("created_at TIMESTAMP", created_at))
+    with pytest.raises(ConfigurationError, match=r'"public.things_errors" has no columns dag_id'):
+        refused_groups(connection, things, PERIOD)

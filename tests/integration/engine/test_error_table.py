@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -252,6 +255,13 @@ def test_a_lock_on_it_is_transient(plain: Connection, database: str) -> None:
         ("CREATE TABLE t_errors (record_id text)", "has no column record_data of type jsonb"),
         (NINE.replace("JSONB", "BYTEA"), "has no column record_data of type jsonb"),
         (NINE.replace("JSONB", "VARCHAR(20)"), "too narrow to keep records whole"),
+        (NINE.replace("JSONB", "CHAR(2000)"), "too narrow to keep records whole"),
+        (NINE.replace("JSONB", "NAME"), "too narrow to keep records whole"),
+        (
+            "CREATE DOMAIN short AS varchar(20); CREATE DOMAIN shorter AS short;"
+            + NINE.replace("JSONB", "shorter"),
+            r'"public.t_errors" .* ALTER TABLE "public"."t_errors" ALTER COLUMN record_data',
+        ),
         ("CREATE SEQUENCE t_errors", "has no column record_data of type jsonb"),
     ],
 )
@@ -261,6 +271,37 @@ def test_a_table_that_could_not_keep_records_is_refused_up_front(
     plain.execute(ddl)
     with pytest.raises(ConfigurationError, match=sentence):
         opened(plain)
+
+
+@pytest.mark.parametrize("kind", ["TEXT", "VARCHAR", "JSON", "JSONB", "unlimited"])
+def test_a_record_is_kept_whole_by_every_type_without_a_length(
+    plain: Connection, kind: str
+) -> None:
+    plain.execute("CREATE DOMAIN unlimited AS text")
+    plain.execute(NINE.replace("JSONB", kind))
+    data = b'{"a": "' + b"x" * 5000 + b'"}'
+    opened(plain).write(plain, [replace(ROW, data=data)])
+    query = "SELECT record_data::text FROM t_errors"
+    assert plain.execute(query).fetchone() == (data.decode(),)
+
+
+def test_the_documented_query_shows_any_bytes(plain: Connection) -> None:
+    """As it stands in the documentation: compressed messages, NULs, invalid UTF-8, quotes."""
+    document = (Path(__file__).parents[3] / "docs" / "errors.md").read_text()
+    (query,) = re.findall(r"^    (SELECT .*?;)$", document, re.DOTALL | re.MULTILINE)
+    bodies = [
+        bytes(range(256)),
+        zlib.compress(b"{}"),
+        b"\xff",
+        rb'{"a": "\u0000"}',
+        b"",
+        b'{"a":1}',
+    ]
+    opened(plain).write(plain, [replace(ROW, data=body) for body in bodies])
+    plain.execute("ALTER TABLE t_errors RENAME TO orders_errors")
+    texts = [text for _, text in plain.execute(query).fetchall()]
+    decoded = "SELECT decode(t, 'escape') FROM unnest(%s::text[]) AS t"
+    assert [row[0] for row in plain.execute(decoded, (texts,))] == bodies[:-1]
 
 
 def test_a_role_without_permission_is_told_what_to_grant(plain: Connection) -> None:
