@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from batchdrain.queues.keys import keys_of
 
-_ENTRY = re.compile(r"(?P<table>[^:.,*\s]+(?:\.[^:.,*\s]+)?)(?::(?P<shards>\d+))?")
+_NAME = r"[^:.,*\s\0](?:[^:.,*\0]*[^:.,*\s\0])?"
+_ENTRY = re.compile(rf"(?P<table>{_NAME}(?:\.{_NAME})?)(?::(?P<shards>[0-9]+))?")
+_BLANK = re.compile(r"\s")
 MAX_SHARDS = 1000
 """Airflow expands at most 1,024 mapped tasks by default (`[core] max_map_length`)."""
 
@@ -59,12 +61,11 @@ class AllowList:
 def parse_allow_list(value: str | Sequence[str] | AllowList) -> AllowList:
     """Read a list such as `airports, flights:4`, given as one text or as a sequence, or `*`.
 
-    Raises ValueError with what is wrong with it.
+    A name may hold blanks in a sequence, not in a text. Raises ValueError with what is wrong.
     """
     if isinstance(value, AllowList):
         return value
-    entries = value.split(",") if isinstance(value, str) else list(value)
-    entries = [entry.strip() for entry in entries if entry.strip()]
+    entries = [entry.strip() for entry in _entries(value) if entry.strip()]
     if "*" in entries:
         if len(entries) > 1:
             raise ValueError("* stands alone: it already means every table")
@@ -79,12 +80,32 @@ def parse_allow_list(value: str | Sequence[str] | AllowList) -> AllowList:
     return AllowList(tables)
 
 
+def _entries(value: object) -> list[str]:
+    if isinstance(value, str):
+        entries = value.split(",")
+        for entry in entries:
+            if _BLANK.search(entry.strip()):
+                raise _no_table(entry.strip())
+        return entries
+    message = "it must be a list of table names, or one text such as airports, flights:4"
+    if isinstance(value, (bytes, bytearray, Mapping)) or not isinstance(value, Iterable):
+        raise ValueError(message)
+    given = list(value)
+    if not all(isinstance(entry, str) for entry in given):
+        raise ValueError(message)
+    return given
+
+
+def _no_table(entry: str) -> ValueError:
+    return ValueError(
+        f"{entry!r} is no table: write table, schema.table or table:shards, separated by commas"
+    )
+
+
 def _parse_entry(entry: str) -> AllowedTable:
     match = _ENTRY.fullmatch(entry)
     if match is None:
-        raise ValueError(
-            f"{entry!r} is no table: write table, schema.table or table:shards, separated by commas"
-        )
+        raise _no_table(entry)
     shards = None if match["shards"] is None else int(match["shards"])
     if shards is not None and not 1 <= shards <= MAX_SHARDS:
         raise ValueError(f"{entry!r} must have between 1 and {MAX_SHARDS} shards")

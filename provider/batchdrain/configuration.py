@@ -20,6 +20,11 @@ from batchdrain.errors import ConfigurationError
 SECTION = "batchdrain"
 VERSION_ADDED = "0.1.0"
 
+RESERVED_MEMBERS = ("operation", "record", "records")
+"""The members of an envelope that can't carry a scope value."""
+
+_WINDOW = r"([0-9]{1,2}):([0-9]{2})\s*[-\u2013]\s*([0-9]{1,2}):([0-9]{2})"
+
 T = TypeVar("T")
 
 
@@ -91,7 +96,7 @@ def _is_empty(value: object) -> bool:
 def _integer(at_least: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         message = f"it must be a whole number of at least {at_least}"
-        if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d+", str(value).strip()):
+        if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]+", str(value).strip()):
             raise ValueError(message)
         number = int(value)
         if number < at_least:
@@ -101,13 +106,19 @@ def _integer(at_least: int) -> Callable[[Any], int]:
     return parse
 
 
+def _number(value: Any, message: str) -> float:
+    if isinstance(value, bool) or not str(value).isascii():
+        raise ValueError(message)
+    try:
+        return float(value)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(message) from None
+
+
 def _seconds(value: Any) -> float:
     message = "it must be a number of seconds above 0"
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(message) from None
-    if isinstance(value, bool) or not 0 < number < float("inf"):
+    number = _number(value, message)
+    if not 0 < number < float("inf"):
         raise ValueError(message)
     return number
 
@@ -121,11 +132,8 @@ def _limit(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
 
 def _share(value: Any) -> float:
     message = "it must be a number from 0 to 1 (1 switches the brake off)"
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(message) from None
-    if isinstance(value, bool) or not 0 <= number <= 1:
+    number = _number(value, message)
+    if not 0 <= number <= 1:
         raise ValueError(message)
     return number
 
@@ -155,7 +163,7 @@ def _zone(value: Any) -> str:
 def _window(value: Any) -> tuple[int, int] | None:
     if str(value).strip() == "none":
         return None
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})\s*[-\u2013]\s*(\d{1,2}):(\d{2})", str(value).strip())
+    match = re.fullmatch(_WINDOW, str(value).strip())
     if match is None:
         raise ValueError("it must look like 07:00-08:00, or be none")
     hour, minute, end_hour, end_minute = map(int, match.groups())
@@ -180,20 +188,27 @@ def _cadence(value: Any) -> int:
 
 
 def _scope(value: Any) -> dict[str, str]:
+    message = "it must look like _client_id=client_id,_ver=ver, or be none"
+    pairs: list[tuple[str, str]] = []
     if isinstance(value, Mapping):
-        pairs = {str(column): str(member) for column, member in value.items()}
-    elif str(value).strip() == "none":
-        pairs = {}
-    else:
-        pairs = {}
+        pairs = list(value.items())
+    elif str(value).strip() != "none":
         for item in str(value).split(","):
-            column, separator, member = (part.strip() for part in item.partition("="))
-            if not separator:
-                raise ValueError("it must look like _client_id=client_id,_ver=ver, or be none")
-            pairs[column] = member
-    if not all(column and member for column, member in pairs.items()):
-        raise ValueError("it must look like _client_id=client_id,_ver=ver, or be none")
-    return pairs
+            column, _, member = (part.strip() for part in item.partition("="))
+            pairs.append((column, member))
+    if not all(isinstance(part, str) and part for pair in pairs for part in pair):
+        raise ValueError(message)
+    scope = dict(pairs)
+    if len(scope) < len(pairs):
+        twice = next(column for column in scope if [c for c, _ in pairs].count(column) > 1)
+        raise ValueError(f"it names the column {twice} twice")
+    for column, member in pairs:
+        if member in RESERVED_MEMBERS:
+            raise ValueError(
+                f"the member {member} that it gives to {column} has a meaning of its own in every "
+                "message; name another member"
+            )
+    return scope
 
 
 def _tables(value: Any) -> AllowList:

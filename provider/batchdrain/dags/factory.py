@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, MultipleCronTriggerTimetable, TriggerRule
+from airflow.sdk import DAG, MultipleCronTriggerTimetable, Param, TriggerRule
+from airflow.sdk.definitions.param import ParamsDict
 
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
 from batchdrain.cadence import Cadence
 from batchdrain.dags.trigger_form import trigger_form
+from batchdrain.errors import ConfigurationError
 from batchdrain.operators.assets import tables_alias
 from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_queue import PARENT_WAIT_SECONDS, RETRIES, DrainQueueOperator
@@ -70,9 +72,16 @@ def build_drain_dag(
     What is left out comes from section `[batchdrain]`; schedule and pool are read here, everything
     else when a task runs. `schedule` is anything that Airflow takes, None for a DAG that is only
     triggered. `parent_wait` bounds, in seconds, how long a table's drain waits for the tables it
-    refers to. Further arguments go to Airflow's DAG. Opens no connection. Raises ConfigurationError
-    naming the option for a bad value.
+    refers to. Further arguments go to Airflow's DAG, `params` beside those of the trigger form.
+    Opens no connection. Raises ConfigurationError naming the option or the argument that is bad.
     """
+    _check(
+        (options.BATCH_SIZE, batch_size),
+        (options.MAX_RECORDS, max_records),
+        (options.MAX_SECONDS, max_seconds),
+        (options.MAX_REFUSED_SHARE, max_refused_share),
+        (options.SCOPE, scope),
+    )
     rhythm: Cadence | None = None
     if schedule == FROM_CONFIGURATION:
         rhythm = _cadence(cadence, peak_cadence, peak_window, timezone)
@@ -80,6 +89,11 @@ def build_drain_dag(
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
     chosen_pool = options.POOL.read(pool)
     when = rhythm.words() if rhythm else "on a schedule of its own"
+    shown = {
+        "description": f"Drains Redis queues into PostgreSQL: {when}",
+        "doc_md": _DOCS.format(when=when, tables=_described(allowed)),
+        "start_date": datetime(2025, 1, 1, tzinfo=UTC),
+    }
     connections: dict[str, Any] = {
         "prefix": prefix,
         "postgres_conn_id": postgres_conn_id,
@@ -87,15 +101,10 @@ def build_drain_dag(
     }
     with DAG(
         dag_id,
-        description=f"Drains Redis queues into PostgreSQL: {when}",
-        doc_md=_DOCS.format(when=when, tables=_described(allowed)),
         schedule=schedule,
-        start_date=dag_arguments.pop("start_date", datetime(2025, 1, 1, tzinfo=UTC)),
-        catchup=False,
         max_active_runs=max_active_runs,
-        params=trigger_form(allowed),
         tags=["batchdrain", *(when.split("; ") if rhythm else ()), *tags],
-        **dag_arguments,
+        **{**shown, **_dag_arguments(dag_arguments, trigger_form(allowed))},
     ) as dag:
         _add_tasks(
             {"tables": tables, "cadence": rhythm, "drain_pool": chosen_pool, **connections},
@@ -113,6 +122,34 @@ def build_drain_dag(
             {"postgres_conn_id": postgres_conn_id},
         )
     return dag
+
+
+def _check(*given: tuple[options.Option[Any], object]) -> None:
+    """Refuse a bad argument when the file is parsed; a template is known only when a task runs."""
+    for option, argument in given:
+        template = isinstance(argument, str) and ("{{" in argument or "{%" in argument)
+        if argument is not None and not template:
+            option.read(argument)
+
+
+def _dag_arguments(given: Mapping[str, Any], form: Mapping[str, Param]) -> dict[str, Any]:
+    """Return the further arguments of the DAG, with its own params added to the form.
+
+    Raises ConfigurationError for `catchup`, and for params that are no mapping.
+    """
+    if given.get("catchup"):
+        raise ConfigurationError(
+            "The argument catchup can't be set: a run drains what is there, so runs for the past "
+            "would find nothing left; leave it out."
+        )
+    params = given.get("params") or {}
+    if not isinstance(params, (Mapping, ParamsDict)):
+        raise ConfigurationError(
+            f"The argument params must be a dict of Params, not of type {type(params).__name__}."
+        )
+    merged = ParamsDict(dict(form))
+    merged.update(params)
+    return {**given, "params": merged, "catchup": False}
 
 
 def _add_tasks(

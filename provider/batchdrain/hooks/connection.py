@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from batchdrain.errors import ConfigurationError
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
 
 
 class ConnectionLookup(BaseHook):
@@ -45,15 +49,33 @@ def extra_count(connection: Connection, name: str, default: int) -> int:
     return int(_number(connection, name, default, lowest=0))
 
 
+def extra_flag(connection: Connection, name: str, default: bool) -> bool:
+    """Return a switch from the connection's extra field: true or false, as JSON or as text.
+
+    A connection given as a URI has texts alone. Raises ConfigurationError naming the field if it
+    is neither.
+    """
+    value: Any = connection.extra_dejson.get(name)
+    if value is None or value == "":
+        return default
+    text = str(value).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise ConfigurationError(
+            f"The extra field {name} of the Airflow connection {connection.conn_id!r} must be true "
+            "or false."
+        )
+    return text in _TRUE
+
+
 def _number(connection: Connection, name: str, default: float, *, lowest: float) -> float:
     value: Any = connection.extra_dejson.get(name)
     if value is None or value == "":
         return default
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if not lowest <= number < float("inf"):
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, bool) or not lowest <= number < math.inf:
         raise ConfigurationError(
             f"The extra field {name} of the Airflow connection {connection.conn_id!r} must be a "
             f"number of at least {lowest:g}."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
@@ -12,20 +12,18 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg.rows import tuple_row
 
 from batchdrain import configuration as options
-from batchdrain.engine.catalog import Table, read_table
+from batchdrain.engine.catalog import read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.error_table import ErrorRow, ErrorTable
+from batchdrain.engine.json_text import shown
+from batchdrain.engine.keys import KeyReader
 from batchdrain.engine.records import Malformed, Operation, Record, RecordResult, Refusal
 from batchdrain.engine.run import Run
+from batchdrain.engine.session import Session
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import BatchdrainError, ConfigurationError, TransientError
 from batchdrain.hooks.connection import ConnectionLookup
-
-Scope = Mapping[str, str | int]
-"""Values of further envelope members, where scope columns name others than client_id and ver."""
-
-GivenRecord = Mapping[str, Any] | bytes
-"""A record as its column values by name, or as the JSON of such an object."""
+from batchdrain.hooks.given_records import GivenRecord, Scope, read_records, scope_members
 
 _SESSION: Mapping[str, Any] = {
     "application_name": "batchdrain",
@@ -47,7 +45,8 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
 
     Takes a connection of type `postgres` or `batchdrain_postgres`. `settings` are the engine's
     scope columns and time-outs, by default those of section `[batchdrain]`. Where a deployment
-    names scope columns of its own, `scope` gives the values of their envelope members.
+    names scope columns of its own, `scope` gives the values of their envelope members. The five
+    methods raise errors that quote no row.
     """
 
     conn_name_attr = "postgres_conn_id"
@@ -134,9 +133,9 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
 
         Returns one result per record, in the order given: applied, or why it was refused; refused
         records are in `<table>_errors` then. Raises TransientError or SystemicError when nothing
-        was applied.
+        was applied, ConfigurationError naming the place of a value that JSON can't carry.
         """
-        return self._apply(Operation.INSERT, records, table, _members(client_id, ver, scope))
+        return self._apply(Operation.INSERT, records, table, scope_members(client_id, ver, scope))
 
     def batch_update(
         self,
@@ -147,7 +146,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         scope: Scope | None = None,
     ) -> list[RecordResult]:
         """Update the rows with the records' keys in the scope; otherwise as `batch_insert`."""
-        return self._apply(Operation.UPDATE, records, table, _members(client_id, ver, scope))
+        return self._apply(Operation.UPDATE, records, table, scope_members(client_id, ver, scope))
 
     def batch_delete(
         self,
@@ -158,7 +157,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         scope: Scope | None = None,
     ) -> list[RecordResult]:
         """Delete the rows with the records' keys in the scope; otherwise as `batch_insert`."""
-        return self._apply(Operation.DELETE, records, table, _members(client_id, ver, scope))
+        return self._apply(Operation.DELETE, records, table, scope_members(client_id, ver, scope))
 
     def process_single_records(
         self,
@@ -175,10 +174,11 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         what was applied before an error is raised stays applied. Raises ConfigurationError for
         another operation.
         """
-        chosen = _operation(operation)
+        members = scope_members(client_id, ver, scope)
+        given = read_records(_operation(operation), records, members)
         results: list[RecordResult] = []
-        with self.engine(table) as engine:
-            for record in _records(chosen, records, _members(client_id, ver, scope)):
+        with _quoting_no_row(), self.engine(table) as engine:
+            for record in given:
                 results.extend(engine.apply([record]).results)
         return results
 
@@ -199,20 +199,26 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         doesn't take the rows.
         """
         chosen = None if operation is None else _operation(operation)
-        members = _members(client_id, ver, scope)
-        given = _records(chosen or Operation.INSERT, records, members)
-        with self.connect() as connection:
+        members = scope_members(client_id, ver, scope)
+        given = read_records(chosen or Operation.INSERT, records, members)
+
+        def save(connection: psycopg.Connection[Any]) -> list[RecordResult]:
             target = read_table(connection, table, self.settings.scope)
+            keys = KeyReader(target)
             results = [
-                RecordResult(chosen and chosen.value, "", _key(target, record), refusal)
+                RecordResult(chosen and chosen.value, "", _key(keys, record), refusal)
                 for record in given
             ]
             rows = [
-                _error_row(record, result, refusal, client_id, ver)
+                _error_row(record, result, refusal)
                 for record, result in zip(given, results, strict=True)
             ]
             ErrorTable.open(connection, target).write(connection, rows)
-        return results
+            return results
+
+        session = Session(self.connect, table, self.settings.statement_timeout)
+        with _quoting_no_row(), closing(session):
+            return session.speak(save)
 
     def _apply(
         self,
@@ -221,8 +227,9 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         table: str,
         members: Mapping[str, bytes],
     ) -> list[RecordResult]:
-        with self.engine(table) as engine:
-            return list(engine.apply(_records(operation, records, members)).results)
+        given = read_records(operation, records, members)
+        with _quoting_no_row(), self.engine(table) as engine:
+            return list(engine.apply(given).results)
 
     def _conn_id(self) -> str:
         return str(getattr(self, self.conn_name_attr))
@@ -232,88 +239,32 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         return super()._create_connection({**_SESSION, **given})
 
 
-def _members(
-    client_id: str | int | None, ver: str | int | None, scope: Scope | None
-) -> dict[str, bytes]:
-    values = {"client_id": client_id, "ver": ver, **(scope or {})}
-    return {name: msgspec.json.encode(value) for name, value in values.items() if value is not None}
-
-
-def _records(
-    operation: Operation, records: Sequence[GivenRecord], members: Mapping[str, bytes]
-) -> list[Record | Malformed]:
-    return [_record(operation, n, record, members) for n, record in enumerate(records)]
-
-
-def _record(
-    operation: Operation, number: int, record: GivenRecord, members: Mapping[str, bytes]
-) -> Record | Malformed:
-    if not isinstance(record, bytes):
-        return Record(operation, _json(number, record), members)
+@contextmanager
+def _quoting_no_row() -> Iterator[None]:
+    """Take from our errors what they came from: the details of psycopg's errors quote rows."""
     try:
-        msgspec.json.decode(record, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        return Malformed(f"it is not JSON: {error}", record, None, operation.value, members)
-    return Record(operation, record, members)
+        yield
+    except BatchdrainError as error:
+        error.__context__ = None
+        raise error from None
 
 
-def _json(number: int, record: Mapping[str, Any]) -> bytes:
-    """Write a record as JSON that PostgreSQL turns back into the same values.
-
-    Raises ConfigurationError naming place and column of a value that JSON can't carry.
-    """
-    if not isinstance(record, Mapping):
-        raise ConfigurationError(
-            f"Record {number} is a {type(record).__name__}: give column values by name, or JSON "
-            "as bytes."
-        )
-    parts = []
-    for column, value in record.items():
-        try:
-            parts.append(msgspec.json.encode({column: _carried(value)})[1:-1])
-        except (TypeError, ValueError, RecursionError):
-            raise ConfigurationError(
-                f"Record {number} has a value of type {type(value).__name__} in column {column!r} "
-                "that JSON can't carry: convert it to text first."
-            ) from None
-    return b"{%b}" % b",".join(parts)
-
-
-def _carried(value: Any) -> Any:
-    """Return what JSON carries of a value: bytes as bytea's hex, NaN and infinities as texts."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return f"\\x{bytes(value).hex()}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {name: _carried(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_carried(inner) for inner in value]
-    return value
-
-
-def _key(table: Table, record: Record | Malformed) -> list[bytes | None]:
+def _key(keys: KeyReader, record: Record | Malformed) -> tuple[bytes | None, ...]:
     if isinstance(record, Malformed):
-        return []
+        return ()
     try:
         values = msgspec.json.decode(record.data, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return []
-    envelope = {entry.column: record.members.get(entry.member) for entry in table.scope}
-    return [bytes(values[name]) if name in values else envelope.get(name) for name in table.key]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ()
+    return keys.json_of(values, record.members)
 
 
-def _error_row(
-    record: Record | Malformed,
-    result: RecordResult,
-    refusal: Refusal,
-    client_id: str | int | None,
-    ver: str | int | None,
-) -> ErrorRow:
+def _error_row(record: Record | Malformed, result: RecordResult, refusal: Refusal) -> ErrorRow:
+    client_id, ver = (record.members.get(name) for name in ("client_id", "ver"))
     return ErrorRow(
         record_id=result.record_id,
-        client_id=None if client_id is None else str(client_id),
-        ver=None if ver is None else str(ver),
+        client_id=None if client_id is None else shown(client_id),
+        ver=None if ver is None else shown(ver),
         operation=result.operation,
         refusal=refusal,
         data=record.data if isinstance(record, Record) else record.body,
@@ -326,8 +277,8 @@ def _error_row(
 
 def _operation(name: str) -> Operation:
     try:
-        return Operation(name.upper())
-    except (ValueError, AttributeError):
+        return Operation(str(name).upper())
+    except ValueError:
         raise ConfigurationError(
             f"The operation {name!r} is unknown: use one of {', '.join(Operation)}."
         ) from None

@@ -15,18 +15,18 @@ from redis.cluster import RedisCluster
 from redis.retry import Retry
 
 from batchdrain.errors import BatchdrainError, ConfigurationError
-from batchdrain.hooks.connection import ConnectionLookup, extra_count, extra_seconds
+from batchdrain.hooks.connection import (
+    ConnectionLookup,
+    extra_count,
+    extra_flag,
+    extra_seconds,
+)
 from batchdrain.queues.failures import translated
 from batchdrain.queues.opening import open_queue, scan_keys
 from batchdrain.queues.queue import Queue
 
-_TLS_EXTRAS = (
-    "ssl_cert_reqs",
-    "ssl_ca_certs",
-    "ssl_keyfile",
-    "ssl_certfile",
-    "ssl_check_hostname",
-)
+_TLS_SCHEME = "rediss"
+_TLS_EXTRAS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_keyfile", "ssl_certfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Backlog:
 class RedisQueueHook(RedisHook, ConnectionLookup):
     """Connects to the queues' server with time-outs and bounded retries; bytes in, bytes out.
 
-    Takes a connection of type `redis` or `batchdrain_redis`. Extras beside those of RedisHook, in
+    Takes a connection of type `redis`, `rediss` or `batchdrain_redis`. It is encrypted if its type
+    or schema is `rediss`, or its extra `ssl` is true. Extras beside those of RedisHook, in
     seconds: `socket_connect_timeout` (5), `socket_timeout` (10); and `retries` (3), how often a
     command is tried again after a connection error.
     """
@@ -142,10 +143,9 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
                 ExponentialWithJitterBackoff(base=0.1, cap=2),
                 extra_count(connection, "retries", 3),
             ),
-            **{name: extra[name] for name in _TLS_EXTRAS if extra.get(name) is not None},
-            "ssl": _is_encrypted(connection),
+            **_encryption(connection),
         }
-        if extra.get("cluster"):
+        if extra_flag(connection, "cluster", False):
             self.startup_nodes = extra.get("startup_nodes")
             return RedisCluster(startup_nodes=self._build_startup_nodes(), **options)
         return redis.Redis(db=_database(connection), **options)
@@ -159,15 +159,20 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
             return list(pipeline.execute(raise_on_error=True))
 
 
-def _is_encrypted(connection: Connection) -> bool:
-    """Tell whether TLS is asked for: by rediss:// as the URL's scheme, or by the extra `ssl`."""
-    wanted = str(connection.extra_dejson.get("ssl", "")).strip().lower()
-    if wanted not in ("", "true", "false", "1", "0"):
-        raise ConfigurationError(
-            f"The extra field ssl of the Airflow connection {connection.conn_id!r} must be true or "
-            "false."
-        )
-    return connection.conn_type == "rediss" or wanted in ("true", "1")
+def _encryption(connection: Connection) -> dict[str, Any]:
+    """Return redis-py's TLS options; the scheme `rediss` is TLS whatever the extra field says.
+
+    Raises ConfigurationError naming an extra field that is neither true nor false.
+    """
+    extra = connection.extra_dejson
+    options: dict[str, Any] = {
+        "ssl": extra_flag(connection, "ssl", False)
+        or _TLS_SCHEME in (connection.conn_type, connection.schema),
+        **{name: extra[name] for name in _TLS_EXTRAS if extra.get(name) is not None},
+    }
+    if extra.get("ssl_check_hostname") is not None:
+        options["ssl_check_hostname"] = extra_flag(connection, "ssl_check_hostname", True)
+    return options
 
 
 def _database(connection: Connection) -> int:
@@ -175,7 +180,8 @@ def _database(connection: Connection) -> int:
 
     Raises ConfigurationError if it is no whole number.
     """
-    value = connection.extra_dejson.get("db", connection.schema) or 0
+    path = None if connection.schema == _TLS_SCHEME else connection.schema
+    value = connection.extra_dejson.get("db", path) or 0
     if not str(value).isdecimal():
         raise ConfigurationError(
             f"The database of the Airflow connection {connection.conn_id!r} must be a number, as "

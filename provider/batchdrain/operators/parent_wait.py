@@ -47,7 +47,7 @@ def wait_for_parents(
         stop.wait(POLL_SECONDS)
         before, reached = reached, read(list(parents))
         behind = _behind(parents, reached)
-        if any(reached[queue].position != before[queue].position for queue in before):
+        if _moved(before, reached):
             deadline = time.monotonic() + seconds
     return not behind
 
@@ -59,6 +59,14 @@ def _behind(parents: Mapping[str, str], reached: Mapping[str, Position]) -> list
         if queue not in reached
         or not (_stands_still(reached[queue]) or _order(reached[queue]) >= as_numbers(awaited))
     ]
+
+
+def _moved(before: Mapping[str, Position], reached: Mapping[str, Position]) -> bool:
+    """Whether a queue has another position; one whose row was removed has made no progress."""
+    return any(
+        queue in reached and reached[queue].position != position.position
+        for queue, position in before.items()
+    )
 
 
 def _stands_still(position: Position) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +12,8 @@ import pytest
 from redis.connection import SSLConnection
 
 from batchdrain.engine.records import Refusal
-from batchdrain.errors import ConfigurationError, TransientError
+from batchdrain.engine.settings import EngineSettings
+from batchdrain.errors import ConfigurationError, SystemicError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 
@@ -151,7 +153,14 @@ def test_a_queue_server_that_is_away_is_transient(monkeypatch):
 
 @pytest.mark.parametrize(
     ("query", "named"),
-    [("socket_timeout=soon", "socket_timeout"), ("db=first", "must be a number")],
+    [
+        ("socket_timeout=soon", "socket_timeout"),
+        ("socket_timeout=nan", "socket_timeout"),
+        ("socket_connect_timeout=inf", "socket_connect_timeout"),
+        ("db=first", "must be a number"),
+        ("ssl=perhaps", "extra field ssl "),
+        ("cluster=perhaps", "extra field cluster "),
+    ],
 )
 def test_a_bad_extra_field_is_named(monkeypatch, query, named):
     monkeypatch.setenv("AIRFLOW_CONN_Q", f"redis://127.0.0.1:1/?{query}")
@@ -202,9 +211,61 @@ def test_the_scope_is_the_deployments(airflow_connections, connection, monkeypat
         ("redis://:secret@127.0.0.1:6380/2?ssl=true", True),
         ("redis://:secret@127.0.0.1:6380/2?ssl=false", False),
         ("redis://:secret@127.0.0.1:6380/2", False),
+        ("rediss://127.0.0.1:6380/2?ssl=false", True),
+        ('{"conn_type": "redis", "host": "h", "schema": "rediss"}', True),
+        ('{"conn_type": "redis", "host": "h", "extra": {"ssl": true}}', True),
+        ('{"conn_type": "redis", "host": "h", "extra": {"ssl": "false"}}', False),
+        ("redis://127.0.0.1:6380/2?cluster=false", False),
     ],
 )
 def test_tls_is_used_where_it_is_asked_for(monkeypatch, url, encrypted):
     monkeypatch.setenv("AIRFLOW_CONN_TLS", url)
     client = RedisQueueHook("tls").client()
     assert issubclass(client.connection_pool.connection_class, SSLConnection) is encrypted
+
+
+def test_no_operation_and_no_list_of_records_are_sentences(canota):
+    with pytest.raises(ConfigurationError, match="operation 5 is unknown"):
+        BatchPostgresHook().process_single_records(5, [], canota)
+    with pytest.raises(ConfigurationError, match="must be a list of records"):
+        BatchPostgresHook().batch_insert({"id": 1}, canota)
+
+
+def test_settings_given_come_before_the_section(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__SCOPE", "tenant=owner")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__STATEMENT_TIMEOUT", "77")
+    assert BatchPostgresHook().settings.scope == {"tenant": "owner"}
+    assert BatchPostgresHook().settings.statement_timeout == 77
+    given = EngineSettings(scope={"region": "client_id"})
+    assert BatchPostgresHook(settings=given).settings is given
+
+
+def test_nothing_is_applied_one_by_one_when_a_later_record_cannot_be_sent(canota, connection):
+    with pytest.raises(ConfigurationError, match="Record 1 in column 'campo_a'"):
+        BatchPostgresHook().process_single_records(
+            "INSERT", [{"_id": ids(1)[0]}, {"campo_a": object()}], canota, "c", "3"
+        )
+    assert connection.execute("SELECT count(*) FROM canota").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda hook, records: hook.batch_insert(records, "r"),
+        lambda hook, records: hook.process_single_records("INSERT", records, "r"),
+        lambda hook, records: hook.save_to_error_table(records, "r", Refusal("by_hand", "no")),
+    ],
+    ids=["batch", "single", "save"],
+)
+def test_an_error_does_not_show_the_rows_that_postgresql_quotes(connection, call):
+    """An error table with a rule of its own makes every refusal fail, with the row in DETAIL."""
+    connection.execute("CREATE TABLE r (id int PRIMARY KEY, t text)")
+    connection.execute(
+        "CREATE TABLE r_errors (record_data jsonb NOT NULL, CHECK (record_data IS NULL))"
+    )
+    records = [{"id": "geheim", "t": "geheim"}]
+    with pytest.raises(SystemicError) as caught:
+        call(BatchPostgresHook(), records)
+    assert "geheim" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None

@@ -29,3 +29,20 @@ def test_a_list_is_cut_down_only_to_tables_that_it_has():
     assert allowed.only(["flights"]).keys("q") == ("q:flights:0", "q:flights:1")
     with pytest.raises(ValueError, match=r"'planes' may not be drained.*airports, flights"):
         allowed.only(["planes"])
+
+
+def test_a_name_in_a_sequence_may_hold_blanks():
+    """In a text a blank is rather a forgotten comma."""
+    allowed = parse_allow_list(["my table", " sales.my orders:2 "])
+    assert allowed.keys("q") == ("q:my table", "q:sales.my orders:0", "q:sales.my orders:1")
+    for text in ("my table", "airports flights", "a,my table"):
+        with pytest.raises(ValueError, match="is no table"):
+            parse_allow_list(text)
+
+
+@pytest.mark.parametrize(
+    "entry", ["a:b:1", "a.b.c", "a,b", "air*", "flights :4", "flights: 4", "flights:\u0664", "a\0b"]
+)
+def test_what_is_no_table_is_refused_in_a_sequence_too(entry):
+    with pytest.raises(ValueError, match="is no table"):
+        parse_allow_list([entry])

@@ -6,6 +6,7 @@ import pytest
 
 from batchdrain import configuration as options
 from batchdrain.errors import ConfigurationError
+from batchdrain.queues.message import decode
 
 
 def test_a_param_comes_before_the_argument_the_section_and_the_default(monkeypatch):
@@ -61,6 +62,18 @@ def test_a_good_value_is_taken(option, value, expected):
         (options.MAX_SECONDS, -1),
         (options.SCOPE, "_client_id"),
         (options.SCOPE, {"tenant": ""}),
+        (options.SCOPE, {"tenant": None}),
+        (options.SCOPE, "tenant=record"),
+        (options.SCOPE, {"tenant": "operation"}),
+        (options.SCOPE, "a=client_id,a=ver"),
+        (options.SCOPE, 5),
+        (options.BATCH_SIZE, "\u0663"),
+        (options.MAX_SECONDS, "\u0663"),
+        (options.MAX_SECONDS, [5]),
+        (options.MAX_REFUSED_SHARE, object()),
+        (options.TABLES, 5),
+        (options.TABLES, [5]),
+        (options.TABLES, {"flights": 4}),
         (options.PREFIX, "a:b"),
         (options.POOL, " "),
         (options.TABLES, "flights:0"),
@@ -72,6 +85,21 @@ def test_a_good_value_is_taken(option, value, expected):
 def test_a_bad_value_is_an_error_that_names_the_option(option, value):
     with pytest.raises(ConfigurationError, match=rf"argument {option.name} is "):
         option.read(value)
+
+
+def test_the_sentence_about_a_scope_says_what_is_wrong_with_it():
+    with pytest.raises(ConfigurationError, match=r"argument scope .* names the column a twice"):
+        options.SCOPE.read("a=client_id,a=ver")
+    with pytest.raises(ConfigurationError, match="argument tables is 5, but it must be a list"):
+        options.TABLES.read(5)
+
+
+def test_members_that_no_message_can_carry_a_scope_in_are_reserved():
+    for member in options.RESERVED_MEMBERS:
+        with pytest.raises(ConfigurationError, match=f"member {member} "):
+            options.SCOPE.read(f"tenant={member}")
+        with pytest.raises(ConfigurationError, match=f"'{member}' can't carry"):
+            decode(b"{}", members=(member,))
 
 
 def test_a_bad_value_of_the_section_names_the_section(monkeypatch):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Param
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -129,3 +129,52 @@ def test_the_trigger_form_takes_several_tables():
     free = build_drain_dag("d", tables="*", schedule=None)
     free.params.update({"tables": ["anything"]})
     assert free.params.validate()["tables"] == ["anything"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", "many"),
+        ("max_records", -1),
+        ("max_seconds", "nan"),
+        ("max_refused_share", 1.5),
+        ("scope", "tenant"),
+        ("scope", {"tenant": "record"}),
+        ("tables", 5),
+    ],
+)
+def test_a_bad_argument_is_named_when_the_file_is_parsed(argument, value):
+    with pytest.raises(ConfigurationError, match=f"The argument {argument} is "):
+        build_drain_dag("d", schedule=None, **{argument: value})
+
+
+def test_an_argument_that_is_a_template_waits_for_the_task(monkeypatch):
+    """A bad option of the section isn't met when an argument is checked, either."""
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__MAX_SECONDS", "soon")
+    dag = build_drain_dag("d", schedule=None, batch_size="{{ var.value.size }}", max_records="none")
+    assert dag.get_task("drain").partial_kwargs["batch_size"] == "{{ var.value.size }}"
+
+
+def test_what_a_user_shows_of_the_dag_comes_before_ours():
+    dag = build_drain_dag(
+        "d",
+        schedule=None,
+        tables="flights",
+        description="ours",
+        doc_md="# ours",
+        catchup=False,
+        params={"region": "mx", "batch_size": 50, "max_seconds": Param(9, type="integer")},
+    )
+    assert (dag.description, dag.doc_md, dag.catchup) == ("ours", "# ours", False)
+    shown = dag.params.validate()
+    assert (shown["region"], shown["batch_size"], shown["max_seconds"]) == ("mx", 50, 9)
+    assert shown["tables"] == []
+    with pytest.raises(ParamValidationError, match="param batch_size:"):
+        dag.params.update({"batch_size": 0})
+
+
+@pytest.mark.parametrize(("argument", "value"), [("catchup", True), ("params", 5)])
+def test_an_argument_that_a_drain_cannot_have_is_refused_in_a_sentence(argument, value):
+    with pytest.raises(ConfigurationError, match=f"The argument {argument} "):
+        build_drain_dag("d", schedule=None, **{argument: value})

@@ -69,3 +69,10 @@ def test_a_stop_ends_the_wait():
     passed, _, seconds = waited([{}], seconds=30, stop=stop)
     assert not passed
     assert seconds < 2
+
+
+def test_a_queue_whose_position_is_removed_meanwhile_is_awaited_as_one_without():
+    passed, told, _ = waited([{"q:p": at("9-0")}, {}, {"q:p": at("10-5")}])
+    assert passed
+    assert not waited([{"q:p": at("9-0")}, {}])[0]
+    assert told == ["waiting for q:p: this table refers to theirs"]
