@@ -120,7 +120,8 @@ class Oracle:
             else:
                 self._update(given, document)
         elif self._exists(self._key, document):
-            raise RefusedError("scope_mismatch")
+            outside = [column for column in self._scope if column not in self._key]
+            raise RefusedError("scope_mismatch", ", ".join(outside) or None)
         elif change.operation == "UPSERT":
             self._insert(given, document)
         else:
