@@ -157,10 +157,11 @@ class Oracle:
                 raise RefusedError("generated_always", name)
 
     def _check_key(self, operation: str, record: Mapping[str, Any]) -> None:
-        for name in self._key if operation != "INSERT" else ():
-            left_out = name not in record
-            if (left_out and name not in self._scope) or (not left_out and record[name] is None):
-                raise RefusedError("malformed_message", name)
+        key = self._key if operation != "INSERT" else []
+        left_out = [name for name in key if name not in record and name not in self._scope]
+        null = [name for name in key if name in record and record[name] is None]
+        if left_out or null:
+            raise RefusedError("malformed_message", [*left_out, *null][0])
 
     def _check_own_scope(self, change: Change, record: Mapping[str, Any]) -> None:
         for column, member in self._scope.items():
