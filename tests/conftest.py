@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
+
 pytest_plugins = [
     "fix_airflow_home",
     "fix_drain_dag",
@@ -17,3 +19,9 @@ pytest_plugins = [
 for name in [name for name in os.environ if name.startswith(("PG", "AIRFLOW_CONN_"))]:
     del os.environ[name]
 os.environ["PGHOST"] = "host-not-given.invalid"
+
+# How long it takes to think of an example says how busy the machine is, not what is wrong.
+hypothesis.settings.register_profile(
+    "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any_machine")

@@ -116,6 +116,7 @@ def test_older_error_tables_are_counted_by_whatever_time_they_tell(
     groups = refused_groups(connection, things, Period("dag", "run", began, ended))
     assert [group.count for group in groups] == [2, 1]
     seen = groups[0].first_seen
+    assert seen is not None
     assert abs(seen - NOW.replace(tzinfo=None)) < timedelta(days=1)
 
 
