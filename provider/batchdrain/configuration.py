@@ -16,12 +16,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from batchdrain.allow_list import AllowList, parse_allow_list
 from batchdrain.errors import ConfigurationError
+from batchdrain.queues.message import OWN_MEMBERS
 
 SECTION = "batchdrain"
 VERSION_ADDED = "0.1.0"
-
-RESERVED_MEMBERS = ("operation", "record", "records")
-"""The members of an envelope that can't carry a scope value."""
 
 _WINDOW = r"([0-9]{1,2}):([0-9]{2})\s*[-\u2013]\s*([0-9]{1,2}):([0-9]{2})"
 
@@ -94,7 +92,7 @@ def _is_empty(value: object) -> bool:
 
 
 def _integer(at_least: int) -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
+    def _parse(value: Any) -> int:
         message = f"it must be a whole number of at least {at_least}"
         if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]+", str(value).strip()):
             raise ValueError(message)
@@ -103,7 +101,7 @@ def _integer(at_least: int) -> Callable[[Any], int]:
             raise ValueError(message)
         return number
 
-    return parse
+    return _parse
 
 
 def _number(value: Any, message: str) -> float:
@@ -124,10 +122,10 @@ def _seconds(value: Any) -> float:
 
 
 def _limit(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    def parse_limit(value: Any) -> T | None:
+    def _parse_limit(value: Any) -> T | None:
         return None if str(value).strip() == "none" else parse(value)
 
-    return parse_limit
+    return _parse_limit
 
 
 def _share(value: Any) -> float:
@@ -203,7 +201,7 @@ def _scope(value: Any) -> dict[str, str]:
         twice = next(column for column in scope if [c for c, _ in pairs].count(column) > 1)
         raise ValueError(f"it names the column {twice} twice")
     for column, member in pairs:
-        if member in RESERVED_MEMBERS:
+        if member in OWN_MEMBERS:
             raise ValueError(
                 f"the member {member} that it gives to {column} has a meaning of its own in every "
                 "message; name another member"

@@ -114,11 +114,11 @@ def _drain(
             begun = time.monotonic()
             run_id = client.trigger(DAG_ID)
 
-            def look() -> None:
+            def _look() -> None:
                 started.airflow.check()
                 _show(applying, connection)
 
-            ended = client.wait_for_run(DAG_ID, run_id, RUN_SECONDS, look)
+            ended = client.wait_for_run(DAG_ID, run_id, RUN_SECONDS, _look)
             seconds = time.monotonic() - begun
         for other in client.runs(DAG_ID):
             client.wait_for_run(DAG_ID, str(other["dag_run_id"]), RUN_SECONDS)

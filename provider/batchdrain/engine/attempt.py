@@ -160,11 +160,11 @@ class Attempt:
 def _doubtful_field(plan: Plan, classifier: Classifier) -> Callable[[int], str | None]:
     """Return what names the column of a record, by its ordinal, whose JSON jsonb does not take."""
 
-    def field(ordinal: int) -> str | None:
+    def _field(ordinal: int) -> str | None:
         record = plan.records[ordinal]
         return classifier.doubtful_field(record) if isinstance(record, Record) else None
 
-    return field
+    return _field
 
 
 def _attempted(

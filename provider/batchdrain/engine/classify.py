@@ -6,25 +6,19 @@ left as a doubt, which `questions` settles.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from batchdrain.engine.catalog import ScopeColumn, Table
+from batchdrain.engine.json_doubts import DOUBTFUL_JSON, DOUBTFUL_STRING
 from batchdrain.engine.json_members import all_members
 from batchdrain.engine.json_text import tolerant_members
 from batchdrain.engine.keys import KeyIdentity, KeyReader
 from batchdrain.engine.layout import Layout, Layouts, missing_key
 from batchdrain.engine.records import Malformed, Operation, Record, Refusal
 from batchdrain.engine.statements.shape import Shape
-
-_DOUBTFUL_TEXT = rb"\\u(?:0000|[dD][89a-fA-F])"
-_DOUBTFUL_NUMBER = rb"[0-9][eE][+-]?[0-9]{4}|[0-9]{1000}"
-_DOUBTFUL_JSON = re.compile(_DOUBTFUL_TEXT + b"|" + _DOUBTFUL_NUMBER)
-_DOUBTFUL_STRING = re.compile(_DOUBTFUL_TEXT)
-"""Find all JSON that jsonb refuses (and some more): NUL, lone surrogates, huge numbers."""
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
@@ -114,7 +108,7 @@ class Classifier:
             if scope.member in record.members
         ]
         for name, value in (*own, *of_envelope, *all_members(record.data)):
-            doubtful = _DOUBTFUL_STRING if value[:1] == b'"' else _DOUBTFUL_JSON
+            doubtful = DOUBTFUL_STRING if value[:1] == b'"' else DOUBTFUL_JSON
             if doubtful.search(value):
                 return name
         return None
@@ -191,7 +185,7 @@ class Classifier:
 
     def _refuse(self, found: Classified, ordinal: int, data: bytes, refusal: Refusal) -> None:
         found.refused[ordinal] = refusal
-        if _DOUBTFUL_JSON.search(data):
+        if DOUBTFUL_JSON.search(data):
             found.doubtful.append(ordinal)
 
 

@@ -71,7 +71,7 @@ class BatchEngine:
         """
         where = None if move is None else (self._ledger(), move)
 
-        def attempt(connection: psycopg.Connection[Any]) -> BatchResult:
+        def _attempt(connection: psycopg.Connection[Any]) -> BatchResult:
             for _ in range(_REREADS):
                 try:
                     return self._aimed(connection).apply(
@@ -81,7 +81,7 @@ class BatchEngine:
                     self._target = None
             raise TransientError(f"table {self.table_name} changes faster than it can be read")
 
-        return self._session.speak(attempt)
+        return self._session.speak(_attempt)
 
     def open(self) -> None:
         """Read the table and create its error table where that is missing.
@@ -96,11 +96,11 @@ class BatchEngine:
         `baseline` is asked for when the queue has no position yet. Raises as `apply` does.
         """
 
-        def take(connection: psycopg.Connection[Any]) -> Position:
+        def _take(connection: psycopg.Connection[Any]) -> Position:
             create_state(connection)
             return self._ledger().take(connection, baseline)
 
-        return self._session.speak(take)
+        return self._session.speak(_take)
 
     def committed(self, move: Move) -> bool:
         """Whether the batch with this move was committed, asked after a TransientError.
@@ -118,7 +118,7 @@ class BatchEngine:
     def record_loss(self, at: str, lost: int) -> None:
         """Account for messages that Redis dropped before they were read, and log them."""
 
-        def account(connection: psycopg.Connection[Any]) -> None:
+        def _account(connection: psycopg.Connection[Any]) -> None:
             ledger = self._ledger()
             entry = BatchEntry(
                 queue=ledger.queue,
@@ -139,7 +139,7 @@ class BatchEngine:
                 command = batch_log.insert(self._run, entry)
                 psycopg.RawCursor(connection).execute(command.text.encode(), command.parameters)
 
-        self._session.speak(account)
+        self._session.speak(_account)
 
     def mark_rewound(self) -> None:
         """Mark the queue as holding less than was applied, until an operator accepts it."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import msgspec
 import psycopg
 
 from batchdrain.engine.failures import FailureClass, failure_of
+from batchdrain.engine.json_doubts import DOUBTFUL_JSON
 
 ENCODED = "batchdrain_base64"
 """Member whose value is the base64 of bytes that jsonb can't hold."""
@@ -26,10 +26,6 @@ FIELDS = "batchdrain_fields"
 
 _OURS = b'"batchdrain_'
 """A record that has such a member itself is encoded, so that decoding is never ambiguous."""
-
-# Within 999 digits and three digits of exponent numeric takes everything: its limits are 131072
-# digits before and 16383 after the point (PostgreSQL documentation, Numeric Types).
-_DOUBTFUL = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}|[0-9]{1000}")
 
 _DEEP = 500
 """Brackets from which nesting may exceed the server's stack."""
@@ -83,7 +79,7 @@ def storable_text(text: str | None, every_character: bool) -> str | None:
 
 
 def _is_doubtful(body: bytes) -> bool:
-    if _DOUBTFUL.search(body) or body.count(b"[") + body.count(b"{") > _DEEP:
+    if DOUBTFUL_JSON.search(body) or body.count(b"[") + body.count(b"{") > _DEEP:
         return True
     try:
         msgspec.json.decode(body)

@@ -85,13 +85,13 @@ def _text(column: Column) -> Identify:
     """Strings on a text column; one too long for varchar(n) may lose its trailing blanks."""
     longest = column.max_length
 
-    def identify(value: bytes) -> Hashable | None:
+    def _identify(value: bytes) -> Hashable | None:
         if value[:1] != b'"':
             return None
         text = _characters(value)
         return None if text is None or (longest is not None and len(text) > longest) else text
 
-    return identify
+    return _identify
 
 
 def _asked(_: Column) -> Identify:

@@ -202,7 +202,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         members = scope_members(client_id, ver, scope)
         given = read_records(chosen or Operation.INSERT, records, members)
 
-        def save(connection: psycopg.Connection[Any]) -> list[RecordResult]:
+        def _save(connection: psycopg.Connection[Any]) -> list[RecordResult]:
             target = read_table(connection, table, self.settings.scope)
             keys = KeyReader(target)
             results = [
@@ -218,7 +218,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
 
         session = Session(self.connect, table, self.settings.statement_timeout)
         with _quoting_no_row(), closing(session):
-            return session.speak(save)
+            return session.speak(_save)
 
     def _apply(
         self,

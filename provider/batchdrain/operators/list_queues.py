@@ -159,7 +159,7 @@ class ListQueuesOperator(BaseOperator):
         known = positions(connection, [backlog.key for backlog in backlogs])
         task = context["ti"]
 
-        def states(dag_id: str, run_id: str, task_id: str) -> Mapping[str, str]:
+        def _states(dag_id: str, run_id: str, task_id: str) -> Mapping[str, str]:
             found: Mapping[str, Mapping[str, str]] = task.get_task_states(
                 dag_id=dag_id, task_ids=[task_id], run_ids=[run_id]
             )
@@ -171,7 +171,7 @@ class ListQueuesOperator(BaseOperator):
             table = QueueKey.parse(backlog.key, prefix).table_name
             candidate = Candidate(backlog.key, table, backlog.last_id)
             position = known.get(backlog.key)
-            left = position and leave_out(position, context["run_id"], states)
+            left = position and leave_out(position, context["run_id"], _states)
             if not left:
                 due.append(candidate)
                 continue

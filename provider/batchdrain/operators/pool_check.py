@@ -54,16 +54,16 @@ def await_start(
     """
     deadline = time.monotonic() + patience
 
-    def drains(states: tuple[str, ...], **where: Any) -> int:
+    def _drains(states: tuple[str, ...], **where: Any) -> int:
         return int(
             task.get_ti_count(
                 dag_id=task.dag_id, task_ids=[drain_task_id], states=list(states), **where
             )
         )
 
-    while not drains(_BEGUN, run_ids=[task.run_id]) and not drains(_UNDER_WAY):
+    while not _drains(_BEGUN, run_ids=[task.run_id]) and not _drains(_UNDER_WAY):
         if time.monotonic() >= deadline:
-            waiting = drains(("scheduled",), run_ids=[task.run_id])
+            waiting = _drains(("scheduled",), run_ids=[task.run_id])
             raise ConfigurationError(_suspicion(pool, waiting))
         time.sleep(_POLL_SECONDS)
 
@@ -79,13 +79,13 @@ def _suspicion(pool: str, waiting: int) -> str:
 def _stuck(task: Any, drain_task_id: str) -> int:
     """Count this DAG's drains that wait to be queued, 0 as soon as one of them gets its turn."""
 
-    def count(*states: str) -> int:
+    def _count(*states: str) -> int:
         return int(
             task.get_ti_count(dag_id=task.dag_id, task_ids=[drain_task_id], states=list(states))
         )
 
-    waiting = count("scheduled")
-    return 0 if not waiting or count("queued", "running") else waiting
+    waiting = _count("scheduled")
+    return 0 if not waiting or _count("queued", "running") else waiting
 
 
 def _known(pool: str) -> bool | None:

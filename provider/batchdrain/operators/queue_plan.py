@@ -76,7 +76,7 @@ def _sort(
     ignored: list[tuple[str, str]] = []
     open_tables: list[str] = []
 
-    def visit(table: str) -> None:
+    def _visit(table: str) -> None:
         kept[table] = []
         open_tables.append(table)
         for parent in parents.get(table, ()):
@@ -85,12 +85,12 @@ def _sort(
                 continue
             kept[table].append(parent)
             if parent not in kept:
-                visit(parent)
+                _visit(parent)
         open_tables.pop()
         if table in tables:
             ordered.append(table)
 
     for table in tables:
         if table not in kept:
-            visit(table)
+            _visit(table)
     return ordered, kept, tuple(ignored)

@@ -30,10 +30,12 @@ SCOPE_MEMBERS = ("client_id", "ver")
 OPERATIONS = ("INSERT", "UPDATE", "DELETE", "UPSERT")
 """What a message may ask for."""
 
+OWN_MEMBERS = ("operation", "record", "records")
+"""The members of an envelope that can't carry a scope value."""
+
 _OPERATIONS = {
     spelled: name for name in OPERATIONS for spelled in (name, name.lower(), name.title())
 }
-_OWN_MEMBERS = ("operation", "record", "records")
 _SCALAR_STARTS = frozenset(b'"-0123456789')
 _UNSET = msgspec.UNSET
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -129,7 +131,7 @@ class _Shape:
 @lru_cache(maxsize=64)
 def _shape(members: tuple[str, ...]) -> _Shape:
     names = tuple(dict.fromkeys((*SCOPE_MEMBERS, *members)))
-    taken = sorted(set(names) & set(_OWN_MEMBERS))
+    taken = sorted(set(names) & set(OWN_MEMBERS))
     if taken:
         raise ConfigurationError(
             f"the envelope member {taken[0]!r} can't carry a scope value: it has a meaning of its "
@@ -205,7 +207,7 @@ def _decode_tolerantly(
     reason: str | None = None
     try:
         for name, place in json_members(body, limits.max_depth):
-            if name in shape.names or name in _OWN_MEMBERS:
+            if name in shape.names or name in OWN_MEMBERS:
                 places[name] = place
     except JsonSyntaxError as error:
         reason = f"the message is not well-formed JSON: {error}"

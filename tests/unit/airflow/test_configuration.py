@@ -6,7 +6,7 @@ import pytest
 
 from batchdrain import configuration as options
 from batchdrain.errors import ConfigurationError
-from batchdrain.queues.message import decode
+from batchdrain.queues.message import OWN_MEMBERS, decode
 
 
 def test_a_param_comes_before_the_argument_the_section_and_the_default(monkeypatch):
@@ -95,7 +95,7 @@ def test_the_sentence_about_a_scope_says_what_is_wrong_with_it():
 
 
 def test_members_that_no_message_can_carry_a_scope_in_are_reserved():
-    for member in options.RESERVED_MEMBERS:
+    for member in OWN_MEMBERS:
         with pytest.raises(ConfigurationError, match=f"member {member} "):
             options.SCOPE.read(f"tenant={member}")
         with pytest.raises(ConfigurationError, match=f"'{member}' can't carry"):
