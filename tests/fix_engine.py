@@ -12,7 +12,7 @@ import pytest
 
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.records import BatchResult, Operation, Record
-from batchdrain.engine.settings import EngineSettings
+from batchdrain.engine.settings import STATEMENT_STYLES, EngineSettings
 
 
 def refused(result: BatchResult) -> dict[int, str]:
@@ -33,7 +33,10 @@ class MakeRecord(Protocol):
 
 
 class OpenEngine(Protocol):
-    """Opens an engine that is closed when the test ends; options are those of EngineSettings."""
+    """Opens an engine that is closed when the test ends; options are those of EngineSettings.
+
+    A test that wants other styles than the default asks for the fixture `style`, too.
+    """
 
     def __call__(
         self, table: str, *, role: str | None = None, queue: str | None = None, **options: Any
@@ -58,7 +61,13 @@ def record() -> MakeRecord:
 
 
 @pytest.fixture
-def open_engine(database: str) -> Iterator[OpenEngine]:
+def style() -> str:
+    """The statement style of the engines that `open_engine` opens; modules parametrize it."""
+    return STATEMENT_STYLES[0]
+
+
+@pytest.fixture
+def open_engine(database: str, style: str) -> Iterator[OpenEngine]:
     """See OpenEngine."""
     opened: list[BatchEngine] = []
 
@@ -70,7 +79,7 @@ def open_engine(database: str) -> Iterator[OpenEngine]:
             lambda: psycopg.connect(database, options=server_options),
             table,
             queue=queue,
-            settings=EngineSettings(**options),
+            settings=EngineSettings(**{"statement_style": style, **options}),
         )
         opened.append(engine)
         return engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from batchdrain.engine.catalog import Column, Cutting, KeyRule, ScopeColumn, Table
+from batchdrain.engine.catalog import Column, Conversion, Cutting, KeyRule, ScopeColumn, Table
 
 _RULES = {
     "integer": KeyRule.INTEGER,
@@ -29,6 +29,7 @@ def column(name: str, type_: str = "text", **facts: Any) -> Column:
         key_rule=_RULES.get(type_, KeyRule.ASK),
         max_length=None,
         collation=None,
+        conversion=Conversion.TEXT,
     )
     return replace(plain, **facts)
 

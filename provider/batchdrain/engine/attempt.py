@@ -13,13 +13,14 @@ from batchdrain.engine import batch_log
 from batchdrain.engine.batch_log import BatchEntry
 from batchdrain.engine.bisection import Bisection
 from batchdrain.engine.classify import Classifier
+from batchdrain.engine.cut import Step
 from batchdrain.engine.plan import Plan
 from batchdrain.engine.position import Ledger, Move
 from batchdrain.engine.records import BatchResult, Record, Refusal
 from batchdrain.engine.reports import read_outcome, read_report
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.engine.statements.isolation import OUTCOME, SET_WORK, block_of, work_of
-from batchdrain.engine.statements.shape import SetStatement, Shape, StatementStyle
+from batchdrain.engine.statements.shape import BoundStatement, StatementStyle
 from batchdrain.engine.transaction import BEGIN, CONSTRAINTS_IMMEDIATE, Command, send
 
 
@@ -54,7 +55,6 @@ class Attempt:
         self._settings = settings
         self._opening = opening
         self._cancelled = cancelled
-        self._statements: dict[Shape, SetStatement] = {}
 
     def run(
         self,
@@ -86,54 +86,24 @@ class Attempt:
             result = plan.result(refused, isolated=True)
             logged = send(connection, self._logging(plan, move, result))
             return _attempted(result, move, opened[-1], logged)
-        work = self._work(mode, plan)
+        bound = self._bound(plan) if mode is Mode.SETS else []
+        work = _commands(bound) if mode is Mode.SETS else _block(plan)
         expected = plan.result({}, isolated=mode is not Mode.SETS)
         cursors = send(connection, [*opening, *work, *self._logging(plan, move, expected)])
         middle, end = len(opening), len(opening) + len(work)
-        refused = self._refused(mode, plan, classifier, cursors[middle:end])
+        if mode is Mode.SETS:
+            refused = _reported(plan, bound, cursors[middle:end])
+        else:
+            refused = _outcome(plan, classifier, cursors[middle:end])
         result = plan.result(refused, isolated=expected.isolated) if refused else expected
         return _attempted(result, move, cursors[middle - 1], cursors[end:])
 
-    def _work(self, mode: Mode, plan: Plan) -> list[Command]:
-        if not plan.steps:
-            return []
-        if mode is Mode.SETS:
-            return [
-                Command(
-                    self._statement(plan, step.shape).text,
-                    self._style.parameters([record.data for record in step.records]),
-                )
-                for step in plan.steps
-            ]
-        shapes = list(dict.fromkeys(step.shape for step in plan.steps))
+    def _bound(self, plan: Plan) -> list[tuple[Step, BoundStatement]]:
         return [
-            Command(SET_WORK, (work_of(shapes, plan.steps),)),
-            Command(block_of(plan.table, shapes), prepare=False),
-            Command(OUTCOME),
+            (step, bound)
+            for step in plan.steps
+            for bound in self._style.bind(step.shape, [record.data for record in step.records])
         ]
-
-    def _refused(
-        self,
-        mode: Mode,
-        plan: Plan,
-        classifier: Classifier,
-        cursors: Sequence[psycopg.Cursor[Any]],
-    ) -> dict[int, Refusal]:
-        if not plan.steps:
-            return {}
-        if mode is Mode.ON_SERVER:
-            (outcome,) = cursors[-1].fetchone() or ("[]",)
-            return read_outcome(outcome, plan.table, _doubtful_field(plan, classifier))
-        refused: dict[int, Refusal] = {}
-        for step, cursor in zip(plan.steps, cursors, strict=True):
-            if self._statement(plan, step.shape).reports:
-                refused.update(read_report(cursor.fetchone(), step.records, plan.table))
-        return refused
-
-    def _statement(self, plan: Plan, shape: Shape) -> SetStatement:
-        if shape not in self._statements:
-            self._statements[shape] = self._style.statement(plan.table, shape)
-        return self._statements[shape]
 
     def _logging(
         self, plan: Plan, move: tuple[Ledger, Move] | None, result: BatchResult
@@ -155,6 +125,48 @@ class Attempt:
             position_to=step.new,
         )
         return [batch_log.insert(ledger.run, entry)]
+
+
+def _commands(bound: Sequence[tuple[Step, BoundStatement]]) -> list[Command]:
+    return [Command(each.statement.text, each.parameters, each.prepare) for _, each in bound]
+
+
+def _reported(
+    plan: Plan,
+    bound: Sequence[tuple[Step, BoundStatement]],
+    cursors: Sequence[psycopg.Cursor[Any]],
+) -> dict[int, Refusal]:
+    """Return what the set statements report, by ordinal."""
+    refused: dict[int, Refusal] = {}
+    for (step, each), cursor in zip(bound, cursors, strict=True):
+        if each.statement.reports:
+            row = cursor.fetchone()
+            # Hardly any statement has something to report; the records need not be ordered then.
+            if row is not None and any(row):
+                ordered = [step.records[place] for place in each.places]
+                refused.update(read_report(row, ordered, plan.table))
+    return refused
+
+
+def _block(plan: Plan) -> list[Command]:
+    """Return the commands of isolation on the server, whatever the style."""
+    if not plan.steps:
+        return []
+    shapes = list(dict.fromkeys(step.shape for step in plan.steps))
+    return [
+        Command(SET_WORK, (work_of(shapes, plan.steps),)),
+        Command(block_of(plan.table, shapes), prepare=False),
+        Command(OUTCOME),
+    ]
+
+
+def _outcome(
+    plan: Plan, classifier: Classifier, cursors: Sequence[psycopg.Cursor[Any]]
+) -> dict[int, Refusal]:
+    if not plan.steps:
+        return {}
+    (outcome,) = cursors[-1].fetchone() or ("[]",)
+    return read_outcome(outcome, plan.table, _doubtful_field(plan, classifier))
 
 
 def _doubtful_field(plan: Plan, classifier: Classifier) -> Callable[[int], str | None]:

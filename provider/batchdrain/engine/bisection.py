@@ -91,16 +91,17 @@ class Bisection:
         return True
 
     def _run(self, shape: Shape, piece: tuple[Ready, ...]) -> None:
-        statement = self._style.statement(self._table, shape)
-        parameters = self._style.parameters([record.data for record in piece])
+        bound = self._style.bind(shape, [record.data for record in piece])
+        statement = bound[0].statement
         if statement.question is not None:
-            self._run_in_parts(statement, statement.question, parameters, piece)
+            self._run_in_parts(statement, statement.question, bound[0].parameters, piece)
             return
-        cursors = send(
-            self._connection, [_SAVEPOINT, Command(statement.text, parameters), _RELEASE]
-        )
-        if statement.reports:
-            self._refused.update(read_report(cursors[1].fetchone(), piece, self._table))
+        commands = [Command(each.statement.text, each.parameters, each.prepare) for each in bound]
+        cursors = send(self._connection, [_SAVEPOINT, *commands, _RELEASE])
+        for each, cursor in zip(bound, cursors[1:], strict=False):
+            if each.statement.reports:
+                ordered = [piece[place] for place in each.places]
+                self._refused.update(read_report(cursor.fetchone(), ordered, self._table))
 
     def _run_in_parts(
         self,

@@ -68,6 +68,20 @@ class KeyRule(StrEnum):
     ASK = "ask"
 
 
+class Conversion(StrEnum):
+    """How a JSON value, as a parameter, becomes what jsonb_to_recordset would make of it.
+
+    TEXT: a cast of its text. LIMITED: a text, too, but a cast would cut what is too long instead
+    of refusing it. JSONB: a cast of its JSON. RECORD: only jsonb_to_record knows (arrays,
+    composite types, json).
+    """
+
+    TEXT = "text"
+    LIMITED = "limited"
+    JSONB = "jsonb"
+    RECORD = "record"
+
+
 class Cutting(StrEnum):
     """How a batch for the table is cut into set statements."""
 
@@ -86,7 +100,8 @@ class Column:
     `computed` a generated column. `insertable` is the role's INSERT privilege on it.
     `max_length` is the n of char(n) and of a domain over either, too. A string longer than it may
     still be the same key as a shorter one: trailing blanks beyond n are cut off. `collation` is the
-    quoted name of a collation other than the type's own.
+    quoted name of a collation other than the type's own. `conversion` tells how a parameter becomes
+    a value of the type.
     """
 
     name: str
@@ -100,6 +115,7 @@ class Column:
     key_rule: KeyRule
     max_length: int | None
     collation: str | None
+    conversion: Conversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +327,7 @@ def _column(row: Sequence[Any]) -> Column:
         fixed,
         length,
         collation,
+        conversion,
     ) = row
     return Column(
         name=name,
@@ -326,6 +343,7 @@ def _column(row: Sequence[Any]) -> Column:
         key_rule=_key_rule(oid, fixed),
         max_length=length,
         collation=collation,
+        conversion=Conversion(conversion),
     )
 
 

@@ -71,7 +71,14 @@ SELECT a.attname::text,
        CASE WHEN b.type IN ('varchar'::regtype, 'bpchar'::regtype) AND b.typmod > 4
             THEN b.typmod - 4 END,
        CASE WHEN a.attcollation <> t.typcollation
-            THEN format('%%I.%%I', ln.nspname, l.collname) END
+            THEN format('%%I.%%I', ln.nspname, l.collname) END,
+       CASE WHEN a.atttypid = 'jsonb'::regtype THEN 'jsonb'
+            WHEN bt.typtype NOT IN ('b', 'e', 'r', 'm') OR bt.typcategory = 'A'
+              OR bt.oid IN ('json'::regtype, 'jsonb'::regtype) THEN 'record'
+            WHEN a.atttypmod <> -1 AND a.atttypid NOT IN (
+                   'numeric'::regtype, 'time'::regtype, 'timetz'::regtype, 'timestamp'::regtype,
+                   'timestamptz'::regtype, 'interval'::regtype) THEN 'limited'
+            ELSE 'text' END
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   JOIN base AS b ON b.attnum = a.attnum

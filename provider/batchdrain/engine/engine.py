@@ -19,7 +19,7 @@ from batchdrain.engine.records import BatchResult, Malformed, Record
 from batchdrain.engine.run import Run
 from batchdrain.engine.session import Session
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.engine.statements.recordset import Recordset
+from batchdrain.engine.statements.styles import open_style
 from batchdrain.engine.target import Judge, StaleTableError, Target
 from batchdrain.engine.transaction import settings_command
 from batchdrain.errors import SystemicError, TransientError
@@ -51,7 +51,6 @@ class BatchEngine:
         self._session = Session(connect, table, self._settings.statement_timeout)
         self._queue = queue
         self._owned: Ledger | None = None
-        self._style = Recordset()
         self._target: Target | None = None
         self._unconfirmed: BatchResult | None = None
 
@@ -123,7 +122,7 @@ class BatchEngine:
             entry = BatchEntry(
                 queue=ledger.queue,
                 table=self._aimed(connection).table.qualified_name,
-                style=self._style.name,
+                style=self._settings.statement_style,
                 messages=0,
                 records=0,
                 applied=0,
@@ -191,7 +190,12 @@ class BatchEngine:
                 table,
                 self._settings.scope,
                 ErrorTable.open(connection, table),
-                Attempt(self._style, self._settings, opening, self._session.cancelled),
+                Attempt(
+                    open_style(self._settings.statement_style, table),
+                    self._settings,
+                    opening,
+                    self._session.cancelled,
+                ),
                 opening,
                 self._run,
                 self._session.cancelled,

@@ -29,11 +29,13 @@ _SET = "SELECT " + ", ".join(f"set_config('{name}', {value}, true)" for name, va
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One statement with PostgreSQL's own placeholders; `prepare` keeps it prepared."""
+    """One statement with PostgreSQL's own placeholders; `prepare` keeps it prepared, None once
+    psycopg has seen the same text a few times.
+    """
 
     text: str
     parameters: tuple[Any, ...] = ()
-    prepare: bool = True
+    prepare: bool | None = True
 
 
 BEGIN = Command("BEGIN ISOLATION LEVEL READ COMMITTED", prepare=False)

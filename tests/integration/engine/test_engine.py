@@ -12,6 +12,7 @@ from psycopg import sql
 
 from batchdrain.engine.position import Move
 from batchdrain.engine.records import BatchResult, Malformed
+from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.errors import (
     BrakeError,
     ConfigurationError,
@@ -22,6 +23,8 @@ from batchdrain.errors import (
 from fix_engine import MakeRecord, MakeRole, OpenEngine, refused, value
 
 Connection = psycopg.Connection[Any]
+
+pytestmark = pytest.mark.parametrize("style", STATEMENT_STYLES)
 
 ODD_NAMES = [
     'quo"ted',

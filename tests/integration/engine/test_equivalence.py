@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.records import BatchResult, Operation, Record, RecordResult
+from batchdrain.engine.settings import STATEMENT_STYLES, EngineSettings
 from oracle import ANY, Change, Oracle, Verdict
 from table_cases import CASES, TableCase
 
@@ -75,7 +76,7 @@ def batches(case: TableCase) -> st.SearchStrategy[tuple[list[Change], list[int]]
 class Copies:
     """A table twice: in schema `theirs` for the oracle, in `ours` for the engine."""
 
-    def __init__(self, connection: Connection, case: TableCase, url: str) -> None:
+    def __init__(self, connection: Connection, case: TableCase, url: str, style: str) -> None:
         self._connection = connection
         self._case = case
         self._role = f"r{uuid4().hex}"
@@ -88,7 +89,9 @@ class Copies:
 GRANT USAGE, CREATE ON SCHEMA {schema} TO {self._role};
 GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {self._role}""".encode()
             )
-        self._engine = BatchEngine(lambda: self._connect(url), "ours.t")
+        self._engine = BatchEngine(
+            lambda: self._connect(url), "ours.t", settings=EngineSettings(statement_style=style)
+        )
         self._engine.open()
         self._asked = self._connect(url)
         assert read_table(self._asked, "ours.t").cutting == case.cutting
@@ -162,13 +165,15 @@ def _records(batch: Sequence[Change], start: int, end: int) -> list[Record]:
     ]
 
 
-@pytest.fixture
-def copies(connection: Connection, database: str) -> Iterator[Callable[[TableCase], Copies]]:
+@pytest.fixture(params=STATEMENT_STYLES)
+def copies(
+    request: pytest.FixtureRequest, connection: Connection, database: str
+) -> Iterator[Callable[[TableCase], Copies]]:
     """Makes the two copies of a case's table."""
     made: list[Copies] = []
 
     def make(case: TableCase) -> Copies:
-        made.append(Copies(connection, case, database))
+        made.append(Copies(connection, case, database, request.param))
         return made[-1]
 
     yield make

@@ -11,10 +11,13 @@ import psycopg
 import pytest
 
 from batchdrain.engine.engine import BatchEngine
+from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.errors import SystemicError, TransientError
 from fix_engine import MakeRecord, MakeRole, OpenEngine, refused, value
 
 Connection = psycopg.Connection[Any]
+
+pytestmark = pytest.mark.parametrize("style", STATEMENT_STYLES)
 
 NAPPING = """
 CREATE TABLE t (id int PRIMARY KEY, nap float8 CHECK (pg_sleep(nap)::text = ''), v int)"""

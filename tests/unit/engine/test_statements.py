@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchdrain.engine.catalog import Table
 from batchdrain.engine.classify import Ready
 from batchdrain.engine.cut import Step
 from batchdrain.engine.layout import Layout, Layouts
 from batchdrain.engine.records import Operation
+from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.engine.statements.isolation import block_of, work_of
 from batchdrain.engine.statements.questions import (
     conversion,
@@ -21,7 +23,8 @@ from batchdrain.engine.statements.questions import (
 )
 from batchdrain.engine.statements.quoting import dollar_quoted, literal, quoted, unused_name
 from batchdrain.engine.statements.recordset import Recordset
-from batchdrain.engine.statements.shape import Shape
+from batchdrain.engine.statements.shape import SetStatement, Shape
+from batchdrain.engine.statements.styles import open_style
 from made_tables import column, table
 
 ODD = """a"'; DROP TABLE t; --"""
@@ -52,14 +55,23 @@ def test_a_dollar_quoted_text_cannot_be_left(text: str) -> None:
     assert tag not in text
 
 
+def recordset(shape: Shape, table: Table = TABLE) -> SetStatement:
+    """The statement of style recordset for records of a shape."""
+    (bound,) = Recordset(table).bind(shape, [b"{}"])
+    return bound.statement
+
+
 def test_our_own_names_give_way_to_the_table_s() -> None:
     assert unused_name(table(column("n"), column("n_")), "n") == "n__"
 
 
 @pytest.mark.parametrize("operation", list(Operation))
 def test_every_name_in_a_statement_is_quoted(operation: Operation) -> None:
+    record = json.dumps({ODD: 1, "N": "x", "_ver": "1"}).encode()
+    styles = [open_style(name, TABLE) for name in STATEMENT_STYLES]
+    bound = [style.bind(shape(operation, ODD, "N"), [record]) for style in styles]
     for text in (
-        Recordset().statement(TABLE, shape(operation, ODD, "N")).text,
+        *(each.statement.text for statements in bound for each in statements),
         block_of(TABLE, [shape(operation, ODD, "N")]),
     ):
         assert '"S%"."T"""' in text
@@ -79,26 +91,26 @@ def test_every_name_in_a_question_is_quoted() -> None:
 @pytest.mark.parametrize("operation", list(Operation))
 def test_a_statement_s_text_depends_on_the_shape_alone(operation: Operation) -> None:
     """So that it is prepared once, however many records it gets."""
-    first, second = (
-        Recordset().statement(TABLE, shape(operation, *names)) for names in ((ODD, "N"), ("N", ODD))
-    )
+    first, second = (recordset(shape(operation, *names)) for names in ((ODD, "N"), ("N", ODD)))
     assert first == second
     assert "$2" not in first.text
 
 
 def test_records_travel_as_one_json_array() -> None:
-    (parameter,) = Recordset().parameters([b'{"a": 1}', '{"a": "é"}'.encode()])
+    insert = shape(Operation.INSERT, ODD)
+    (bound,) = Recordset(TABLE).bind(insert, [b'{"a": 1}', '{"a": "é"}'.encode()])
+    (parameter,) = bound.parameters
     assert json.loads(parameter) == [{"a": 1}, {"a": "é"}]
 
 
 @pytest.mark.parametrize("operation", [Operation.UPDATE, Operation.DELETE, Operation.UPSERT])
 def test_a_statement_that_looks_rows_up_converts_every_record_first(operation: Operation) -> None:
-    text = Recordset().statement(TABLE, shape(operation, ODD, "N")).text
+    text = recordset(shape(operation, ODD, "N")).text
     assert text.startswith("WITH r AS MATERIALIZED")
 
 
 def test_a_key_is_compared_so_that_its_index_is_used() -> None:
-    text = Recordset().statement(TABLE, shape(Operation.UPDATE, ODD, "N")).text
+    text = recordset(shape(Operation.UPDATE, ODD, "N")).text
     assert f"t.{quoted(ODD)} = r.{quoted(ODD)}" in text
     assert "DISTINCT" not in text
 
@@ -108,7 +120,7 @@ def test_rules_part_the_statement() -> None:
     ruled = table(column("id"), column("v"), rules=True)
     layout = Layouts(ruled).of(Operation.UPSERT, ("id", "v"))
     assert isinstance(layout, Layout)
-    statement = Recordset().statement(ruled, layout.shape)
+    statement = recordset(layout.shape, ruled)
     assert statement.question is not None
     assert statement.question.startswith("WITH")
     for text in (statement.text, statement.insert):

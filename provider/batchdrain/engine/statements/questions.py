@@ -8,6 +8,9 @@ from batchdrain.engine.statements.quoting import definition, listed, quoted, unu
 AS_JSONB = "SELECT $1::jsonb::text"
 """Returns a JSON text in jsonb's own words, or fails as jsonb fails."""
 
+ALL_JSONB = "SELECT count(t::jsonb) FROM unnest($1::text[]) AS t"
+"""Fails when one of the JSON texts in $1 is not jsonb."""
+
 
 def same_keys(table: Table) -> str:
     """Return the statement that numbers keys so that equal ones, after the cast, share a number.

@@ -6,11 +6,11 @@ it is prepared once. The column types come from the catalog; PostgreSQL does all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from batchdrain.engine.catalog import Column, Table
 from batchdrain.engine.records import Operation
+from batchdrain.engine.statements.conditions import in_scope, report, same_key
 from batchdrain.engine.statements.quoting import (
     definition,
     listed,
@@ -18,21 +18,31 @@ from batchdrain.engine.statements.quoting import (
     quoted,
     unused_name,
 )
-from batchdrain.engine.statements.shape import UPDATED_AT, SetStatement, Shape
+from batchdrain.engine.statements.shape import (
+    UPDATED_AT,
+    BoundStatement,
+    SetStatement,
+    Shape,
+)
 
 
 class Recordset:
-    """The default style."""
+    """The default style, for one table."""
 
     name = "recordset"
 
-    def statement(self, table: Table, shape: Shape) -> SetStatement:
-        """Write the statement for records of `shape`."""
-        return expanding(table, shape, "$1::jsonb")
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._statements: dict[Shape, SetStatement] = {}
 
-    def parameters(self, records: Sequence[bytes]) -> tuple[Any, ...]:
-        """Join the records into one JSON array."""
-        return (f"[{b','.join(records).decode()}]",)
+    def bind(self, shape: Shape, records: Sequence[bytes]) -> list[BoundStatement]:
+        """Hand over all the records as one JSON array."""
+        statement = self._statements.get(shape)
+        if statement is None:
+            statement = expanding(self._table, shape, "$1::jsonb")
+            self._statements[shape] = statement
+        array = f"[{b','.join(records).decode()}]"
+        return [BoundStatement(statement, (array,), range(len(records)))]
 
 
 def expanding(table: Table, shape: Shape, document: str, into: str = "") -> SetStatement:
@@ -70,26 +80,26 @@ def _in_parts(table: Table, shape: Shape, document: str, number: str, into: str)
     rows = _rows(table, shape, document)
     insert = None
     if shape.operation is Operation.DELETE:
-        text = f"DELETE FROM {qualified(table)} AS t USING {rows} WHERE {_in_scope(table)}"
+        text = f"DELETE FROM {qualified(table)} AS t USING {rows} WHERE {in_scope(table)}"
     else:
         text = _assigning(table, shape)
-        text = text and f"{text} FROM {rows} WHERE {_in_scope(table)}"
+        text = text and f"{text} FROM {rows} WHERE {in_scope(table)}"
     if shape.operation is Operation.UPSERT:
         insert = _insert(table, shape, document).text
     question = f"""WITH r AS MATERIALIZED ({_numbered(table, shape, document, number)})
-{_report(table, number, into, "true")}"""
+{report(table, number, into, "true")}"""
     return SetStatement(text, reports=True, question=question, insert=insert)
 
 
 def _update(table: Table, shape: Shape, number: str, into: str) -> str:
     return f"""u AS ({_changed_rows(table, shape, number)})
-{_report(table, number, into, _unapplied(number))}"""
+{report(table, number, into, _unapplied(number))}"""
 
 
 def _delete(table: Table, _: Shape, number: str, into: str) -> str:
     return f"""u AS (DELETE FROM {qualified(table)} AS t USING r
-  WHERE {_in_scope(table)} RETURNING r.{quoted(number)})
-{_report(table, number, into, _unapplied(number))}"""
+  WHERE {in_scope(table)} RETURNING r.{quoted(number)})
+{report(table, number, into, _unapplied(number))}"""
 
 
 def _upsert(table: Table, shape: Shape, number: str, into: str) -> str:
@@ -100,19 +110,17 @@ def _upsert(table: Table, shape: Shape, number: str, into: str) -> str:
     return f"""u AS ({_changed_rows(table, shape, number)}),
 i AS (INSERT INTO {qualified(table)} ({listed(shape.insert)})
   SELECT {listed(shape.insert)} FROM r
-  WHERE NOT EXISTS (SELECT FROM {qualified(table)} AS t WHERE {_same_key(table)})
+  WHERE NOT EXISTS (SELECT FROM {qualified(table)} AS t WHERE {same_key(table)})
   RETURNING 1)
-{_report(table, number, into, _unapplied(number), missing="false")}"""
+{report(table, number, into, _unapplied(number), missing="false")}"""
 
 
 def _changed_rows(table: Table, shape: Shape, number: str) -> str:
     """An UPDATE that returns the numbers of the records it found; a look-up if it sets nothing."""
     update = _assigning(table, shape)
     if not update:
-        return (
-            f"SELECT r.{quoted(number)} FROM {qualified(table)} AS t JOIN r ON {_in_scope(table)}"
-        )
-    return f"{update} FROM r WHERE {_in_scope(table)} RETURNING r.{quoted(number)}"
+        return f"SELECT r.{quoted(number)} FROM {qualified(table)} AS t JOIN r ON {in_scope(table)}"
+    return f"{update} FROM r WHERE {in_scope(table)} RETURNING r.{quoted(number)}"
 
 
 def _assigning(table: Table, shape: Shape) -> str:
@@ -134,36 +142,8 @@ def _numbered(table: Table, shape: Shape, document: str, number: str) -> str:
   ORDER BY {", ".join(f"r.{quoted(name)}" for name in table.key)}"""
 
 
-def _report(
-    table: Table, number: str, into: str, unapplied: str, missing: str = "here IS NULL"
-) -> str:
-    """Tell which of the `unapplied` records found no row at all, or only one out of their scope.
-
-    A row that is there, in scope and yet was not changed was swallowed by a trigger.
-    """
-    n = quoted(number)
-    scope = _conditions([entry.column for entry in table.scope]) or "true"
-    return f"""SELECT array_agg({n}) FILTER (WHERE {missing}),
-  array_agg({n}) FILTER (WHERE NOT here) {into}
-FROM (SELECT r.{n}, (SELECT bool_or(({scope}) IS TRUE) FROM {qualified(table)} AS t
-    WHERE {_same_key(table)}) AS here
-  FROM r WHERE {unapplied}) AS r"""
-
-
 def _unapplied(number: str) -> str:
     return f"NOT EXISTS (SELECT FROM u WHERE u.{quoted(number)} = r.{quoted(number)})"
-
-
-def _same_key(table: Table) -> str:
-    return _conditions(table.key)
-
-
-def _in_scope(table: Table) -> str:
-    return _conditions(dict.fromkeys([*table.key, *(scope.column for scope in table.scope)]))
-
-
-def _conditions(names: Iterable[str]) -> str:
-    return " AND ".join(f"t.{quoted(name)} = r.{quoted(name)}" for name in names)
 
 
 def _key_order(table: Table, shape: Shape) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from batchdrain.engine.catalog import Table
 from batchdrain.engine.records import Operation
 
 UPDATED_AT = "_updated_at"
@@ -57,18 +56,32 @@ class SetStatement:
     insert: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BoundStatement:
+    """A set statement with its parameters.
+
+    `places` are the places (from 0) that its records have among those it was made for: what it
+    reports as 1 is `places[0]`. `prepare` keeps it prepared; None lets psycopg decide when it has
+    seen the same text a few times.
+    """
+
+    statement: SetStatement
+    parameters: tuple[Any, ...]
+    places: Sequence[int]
+    prepare: bool | None = True
+
+
 class StatementStyle(Protocol):
-    """How records become a set statement."""
+    """How records become set statements; made for one table."""
 
     @property
     def name(self) -> str:
         """The style's name in configuration and in `batch_log`."""
         ...
 
-    def statement(self, table: Table, shape: Shape) -> SetStatement:
-        """Write the statement for records of `shape`; the same for any number of records."""
-        ...
+    def bind(self, shape: Shape, records: Sequence[bytes]) -> Sequence[BoundStatement]:
+        """Return the statements that together apply records (JSON objects) of one shape.
 
-    def parameters(self, records: Sequence[bytes]) -> tuple[Any, ...]:
-        """Turn the records' JSON objects into the statement's parameters."""
+        Each record is in one of them; they may run in any order.
+        """
         ...
