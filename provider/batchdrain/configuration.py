@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from batchdrain.allow_list import AllowList, parse_allow_list
+from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.errors import ConfigurationError
 from batchdrain.queues.message import OWN_MEMBERS
 
@@ -134,6 +135,13 @@ def _share(value: Any) -> float:
     if not 0 <= number <= 1:
         raise ValueError(message)
     return number
+
+
+def _style(value: Any) -> str:
+    name = str(value).strip()
+    if name not in STATEMENT_STYLES:
+        raise ValueError(f"it must be one of {', '.join(STATEMENT_STYLES)}")
+    return name
 
 
 def _name(value: Any) -> str:
@@ -348,6 +356,16 @@ SCOPE: Option[dict[str, str]] = Option(
     "tenant_id=client_id",
     _scope,
 )
+STATEMENT_STYLE: Option[str] = Option(
+    "statement_style",
+    "How records become statements: ``recordset`` hands PostgreSQL their JSON and is by far the "
+    "faster one; ``values`` sends a parameter for each value, in INSERT … VALUES, UPDATE … CASE "
+    "and DELETE … IN, for proxies that need such statements. The results are the same.",
+    "string",
+    STATEMENT_STYLES[0],
+    STATEMENT_STYLES[1],
+    _style,
+)
 LOCK_TIMEOUT: Option[float] = Option(
     "lock_timeout",
     "Seconds that a statement waits for a lock before the batch is tried again.",
@@ -382,6 +400,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     MAX_REFUSED_SHARE,
     BRAKE_AFTER,
     SCOPE,
+    STATEMENT_STYLE,
     LOCK_TIMEOUT,
     STATEMENT_TIMEOUT,
 )

@@ -61,6 +61,7 @@ def build_drain_dag(
     max_seconds: float | None = None,
     max_refused_share: float | None = None,
     scope: Mapping[str, str] | str | None = None,
+    statement_style: str | None = None,
     parent_wait: float = PARENT_WAIT_SECONDS,
     retries: int = RETRIES,
     max_active_runs: int = 3,
@@ -81,6 +82,7 @@ def build_drain_dag(
         (options.MAX_SECONDS, max_seconds),
         (options.MAX_REFUSED_SHARE, max_refused_share),
         (options.SCOPE, scope),
+        (options.STATEMENT_STYLE, statement_style),
     )
     rhythm: Cadence | None = None
     if schedule == FROM_CONFIGURATION:
@@ -115,6 +117,7 @@ def build_drain_dag(
                 "max_seconds": max_seconds,
                 "max_refused_share": max_refused_share,
                 "scope": scope,
+                "statement_style": statement_style,
                 "parent_wait": parent_wait,
                 **connections,
                 **retry_arguments(retries),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Param
 
 from batchdrain.allow_list import AllowList
+from batchdrain.engine.settings import STATEMENT_STYLES
 
 _AS_CONFIGURED = "Empty: as configured."
 
@@ -37,6 +38,19 @@ def trigger_form(allowed: AllowList | None) -> dict[str, Param]:
             minimum=1,
             title="Most seconds per queue",
             description=f"Each drain ends at the next batch boundary then. {_AS_CONFIGURED}",
+            section="Limits",
+        ),
+        "statement_style": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *STATEMENT_STYLES],
+            values_display={
+                "recordset": "recordset: the faster one",
+                "values": "values: one parameter for each value",
+            },
+            title="Statement style",
+            description="How records become statements; the results are the same. "
+            f"{_AS_CONFIGURED}",
             section="Limits",
         ),
         "max_refused_share": Param(

@@ -44,7 +44,8 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
     """Applies records to PostgreSQL tables in batches, with one result per record.
 
     Takes a connection of type `postgres` or `batchdrain_postgres`. `settings` are the engine's
-    scope columns and time-outs, by default those of section `[batchdrain]`. Where a deployment
+    scope columns, time-outs and statement style, by default those of section `[batchdrain]`;
+    `statement_style` alone chooses between `recordset` and `values`. Where a deployment
     names scope columns of its own, `scope` gives the values of their envelope members. The five
     methods raise errors that quote no row.
     """
@@ -59,10 +60,12 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
         postgres_conn_id: str = default_conn_name,
         *,
         settings: EngineSettings | None = None,
+        statement_style: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(postgres_conn_id=postgres_conn_id, **kwargs)
         self._settings = settings
+        self._statement_style = statement_style
 
     @property
     def settings(self) -> EngineSettings:
@@ -72,6 +75,7 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
                 scope=options.SCOPE.read(),
                 lock_timeout=options.LOCK_TIMEOUT.read(),
                 statement_timeout=options.STATEMENT_TIMEOUT.read(),
+                statement_style=options.STATEMENT_STYLE.read(self._statement_style),
             )
         return self._settings
 

@@ -60,6 +60,7 @@ class DrainQueueOperator(BaseOperator):
         "max_records",
         "max_seconds",
         "max_refused_share",
+        "statement_style",
     )
     ui_color = "#cfe8d5"
 
@@ -80,6 +81,7 @@ class DrainQueueOperator(BaseOperator):
         max_refused_share: float | str | None = None,
         brake_after: int | None = None,
         scope: Mapping[str, str] | str | None = None,
+        statement_style: str | None = None,
         accept_rewound: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -101,6 +103,7 @@ class DrainQueueOperator(BaseOperator):
         self.max_refused_share = max_refused_share
         self.brake_after = brake_after
         self.scope = scope
+        self.statement_style = statement_style
         self.accept_rewound = accept_rewound
         self._killed = False
         self._stop: StopSignal | None = None
@@ -135,7 +138,7 @@ class DrainQueueOperator(BaseOperator):
         key = QueueKey.parse(self.queue_key, options.PREFIX.read(self.prefix))
         name = self.table or key.table_name
         limits = self._limits(params)
-        settings = self._settings()
+        settings = self._settings(params)
         postgres_hook = BatchPostgresHook(
             options.POSTGRES_CONN_ID.read(self.postgres_conn_id), settings=settings
         )
@@ -207,11 +210,12 @@ class DrainQueueOperator(BaseOperator):
             brake_after=options.BRAKE_AFTER.read(self.brake_after),
         )
 
-    def _settings(self) -> EngineSettings:
+    def _settings(self, params: Mapping[str, Any]) -> EngineSettings:
         return EngineSettings(
             scope=options.SCOPE.read(self.scope),
             lock_timeout=options.LOCK_TIMEOUT.read(),
             statement_timeout=options.STATEMENT_TIMEOUT.read(),
+            statement_style=options.STATEMENT_STYLE.read(self.statement_style, params=params),
         )
 
     def _announce(

@@ -69,6 +69,19 @@ def test_another_table_can_be_named(redis_client, connection):
     assert connection.execute("SELECT count(*) FROM elsewhere").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("where", ["argument", "param", "section", "default"])
+def test_the_statement_style_can_be_chosen(where, redis_client, connection, monkeypatch):
+    push(redis_client, KEY, insert(id=1, name="n"))
+    if where == "section":
+        monkeypatch.setenv("AIRFLOW__BATCHDRAIN__STATEMENT_STYLE", "values")
+    arguments = {"statement_style": "values"} if where == "argument" else {}
+    params = {"statement_style": "values"} if where == "param" else {}
+    drain(**arguments).execute(drain_context(**params))
+    style = "recordset" if where == "default" else "values"
+    logged = connection.execute("SELECT style, applied FROM batchdrain.batch_log").fetchall()
+    assert logged == [(style, 1)]
+
+
 def test_the_owner_is_named_after_the_task_instance(redis_client, connection):
     push(redis_client, KEY, insert(id=1, name="n"))
     drain().execute(drain_context(TaskStandIn("dag", "run", "drain", 2, map_index=3)))

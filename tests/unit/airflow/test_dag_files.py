@@ -113,6 +113,7 @@ def test_a_bad_option_is_named_when_the_file_is_parsed(monkeypatch):
         {"batch_size": 0},
         {"max_records": -1},
         {"max_refused_share": 2},
+        {"statement_style": "copy"},
         {"accept_rewound": "yes"},
     ],
 )
@@ -139,6 +140,7 @@ def test_the_trigger_form_takes_several_tables():
         ("max_records", -1),
         ("max_seconds", "nan"),
         ("max_refused_share", 1.5),
+        ("statement_style", "copy"),
         ("scope", "tenant"),
         ("scope", {"tenant": "record"}),
         ("tables", 5),
