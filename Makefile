@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo up test test-long check lock clean
+.PHONY: demo up test test-long bench bench-docs check lock clean
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -17,7 +17,7 @@ $(STAMP): $(BIN)/uv requirements.txt pyproject.toml
 
 lock: $(BIN)/uv ## resolve the dependencies again; the result names no registry
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra demo --extra dev --upgrade --output-file requirements.txt pyproject.toml
+	  --no-annotate --no-header --extra bench --extra demo --extra dev --upgrade --output-file requirements.txt pyproject.toml
 
 test: $(STAMP) ## unit, integration and e2e tests, against embedded servers unless URLs are given
 	$(BIN)/pytest -m "not long"
@@ -31,6 +31,13 @@ check: $(STAMP) ## style, types, layers and the links in the documents
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit/test_documents.py
+
+# ONLY="insert_*,drain_*" and QUICK=1 are for work on the benchmark itself; they judge no claim.
+bench: $(STAMP) ## every figure that we claim, beside its rivals, in one run of some ten minutes
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(QUICK),--quick)
+
+bench-docs: $(STAMP) ## put the tables and the chart of the last run into the documents
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.documents
 
 # The demo runs the wheel, installed beside the locked dependencies, from an empty folder.
 DEMO := $(VENV)/demo
