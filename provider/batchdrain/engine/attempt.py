@@ -20,7 +20,7 @@ from batchdrain.engine.records import BatchResult, Record, Refusal
 from batchdrain.engine.reports import read_outcome, read_report
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.engine.statements.isolation import OUTCOME, SET_WORK, block_of, work_of
-from batchdrain.engine.statements.shape import BoundStatement, StatementStyle
+from batchdrain.engine.statements.shape import BoundStatement, Shape, StatementStyle
 from batchdrain.engine.transaction import BEGIN, CONSTRAINTS_IMMEDIATE, Command, send
 
 
@@ -55,6 +55,7 @@ class Attempt:
         self._settings = settings
         self._opening = opening
         self._cancelled = cancelled
+        self._block: tuple[list[Shape], str] = ([], "")
 
     def run(
         self,
@@ -87,7 +88,7 @@ class Attempt:
             logged = send(connection, self._logging(plan, move, result))
             return _attempted(result, move, opened[-1], logged)
         bound = self._bound(plan) if mode is Mode.SETS else []
-        work = _commands(bound) if mode is Mode.SETS else _block(plan)
+        work = _commands(bound) if mode is Mode.SETS else self._isolating(plan)
         expected = plan.result({}, isolated=mode is not Mode.SETS)
         cursors = send(connection, [*opening, *work, *self._logging(plan, move, expected)])
         middle, end = len(opening), len(opening) + len(work)
@@ -103,6 +104,19 @@ class Attempt:
             (step, bound)
             for step in plan.steps
             for bound in self._style.bind(step.shape, [record.data for record in step.records])
+        ]
+
+    def _isolating(self, plan: Plan) -> list[Command]:
+        """Return the commands of isolation on the server, whatever the style."""
+        if not plan.steps:
+            return []
+        shapes = list(dict.fromkeys(step.shape for step in plan.steps))
+        if shapes != self._block[0]:
+            self._block = (shapes, block_of(plan.table, shapes))
+        return [
+            Command(SET_WORK, work_of(shapes, plan.steps)),
+            Command(self._block[1], prepare=False),
+            Command(OUTCOME),
         ]
 
     def _logging(
@@ -146,18 +160,6 @@ def _reported(
                 ordered = [step.records[place] for place in each.places]
                 refused.update(read_report(row, ordered, plan.table))
     return refused
-
-
-def _block(plan: Plan) -> list[Command]:
-    """Return the commands of isolation on the server, whatever the style."""
-    if not plan.steps:
-        return []
-    shapes = list(dict.fromkeys(step.shape for step in plan.steps))
-    return [
-        Command(SET_WORK, (work_of(shapes, plan.steps),)),
-        Command(block_of(plan.table, shapes), prepare=False),
-        Command(OUTCOME),
-    ]
 
 
 def _outcome(

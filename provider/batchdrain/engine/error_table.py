@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
 import psycopg
 from psycopg import errors
 from psycopg.rows import tuple_row
@@ -18,6 +19,7 @@ from batchdrain.engine.error_data import storable, storable_text, stream_fields
 from batchdrain.engine.failures import FailureClass, condition_name, failure_of
 from batchdrain.engine.records import Refusal
 from batchdrain.engine.run import Run
+from batchdrain.engine.transaction import Command, send
 from batchdrain.errors import ConfigurationError, SystemicError
 
 _SUFFIX = "_errors"
@@ -87,7 +89,11 @@ _WRITTEN = (
 """The columns that take a value of the row's; `created_at` takes the server's time in UTC."""
 
 _INSERT = SQL("""
-INSERT INTO {table} ({targets}) SELECT {sources} FROM unnest({arrays}) AS r({given})""")
+INSERT INTO {table} ({targets}) SELECT {sources} FROM json_to_recordset($1::json) AS r({given})""")
+
+_SAVEPOINT = Command("SAVEPOINT refused", prepare=False)
+_RELEASE = Command("RELEASE SAVEPOINT refused", prepare=False)
+_BACK = Command("ROLLBACK TO SAVEPOINT refused", prepare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,7 @@ class ErrorTable:
     def __init__(self, table: Table, columns: Sequence[_Column]) -> None:
         self._table = table
         self._columns = columns
+        self._statement = _insert_statement(table, columns)
 
     @classmethod
     def open(cls, connection: psycopg.Connection[Any], table: Table) -> Self:
@@ -199,27 +206,30 @@ class ErrorTable:
         """The table's name with its schema, unquoted, for messages."""
         return f"{self._table.schema}.{error_table_name(self._table.name)}"
 
-    def write(self, connection: psycopg.Connection[Any], rows: Sequence[ErrorRow]) -> None:
-        """Insert the rows in the transaction at hand, in one statement.
+    def write(
+        self,
+        connection: psycopg.Connection[Any],
+        rows: Sequence[ErrorRow],
+        following: Sequence[Command] = (),
+    ) -> None:
+        """Insert the rows in the transaction at hand, in one round trip with what follows.
 
         A table that was changed or dropped since is looked at once more. Raises psycopg.Error when
         the failure is a transient one, SystemicError when the table doesn't take the rows.
         """
-        if not rows:
-            return
         values = _values(connection, rows)
         try:
-            with connection.transaction():
-                self._insert(connection, self._columns, values)
+            self._insert(connection, values, following)
         except psycopg.Error as error:
             _raise_transient(error)
         else:
             return
+        send(connection, [_BACK])
         anew = ErrorTable.open(connection, self._table)
-        self._columns = [column for column in anew._columns if column.sure]
+        sure = ErrorTable(self._table, [column for column in anew._columns if column.sure])
+        self._statement = sure._statement
         try:
-            with connection.transaction():
-                self._insert(connection, self._columns, values)
+            self._insert(connection, values, following)
         except psycopg.Error as error:
             _raise_transient(error)
             of = error.diag.column_name or error.diag.constraint_name
@@ -230,25 +240,20 @@ class ErrorTable:
             ) from error
 
     def _insert(
-        self,
-        connection: psycopg.Connection[Any],
-        columns: Sequence[_Column],
-        values: Mapping[str, list[str | None]],
+        self, connection: psycopg.Connection[Any], values: str, following: Sequence[Command]
     ) -> None:
-        given = [column for column in columns if column.name in values]
-        targets, sources = [column.name for column in given], [column.source for column in given]
-        for column in columns:
-            if column.name == "created_at":
-                targets.append(column.name)
-                sources.append(column.source)
-        statement = _INSERT.format(
-            table=Identifier(self._table.schema, error_table_name(self._table.name)),
-            targets=SQL(", ").join(map(Identifier, targets)),
-            sources=SQL(", ").join(sources),
-            arrays=SQL(", ").join(SQL(f"${n}::text[]") for n in range(1, len(given) + 1)),
-            given=SQL(", ").join(Identifier(column.name) for column in given),
-        )
-        psycopg.RawCursor(connection).execute(statement, [values[column.name] for column in given])
+        send(connection, [_SAVEPOINT, Command(self._statement, (values,)), _RELEASE, *following])
+
+
+def _insert_statement(table: Table, columns: Sequence[_Column]) -> str:
+    given = [column for column in columns if column.name in _WRITTEN]
+    targets = [*given, *(column for column in columns if column.name == "created_at")]
+    return _INSERT.format(
+        table=Identifier(table.schema, error_table_name(table.name)),
+        targets=SQL(", ").join(Identifier(column.name) for column in targets),
+        sources=SQL(", ").join(column.source for column in targets),
+        given=SQL(", ").join(SQL("{} text").format(Identifier(column.name)) for column in given),
+    ).as_string()
 
 
 def _columns(
@@ -259,12 +264,11 @@ def _columns(
         return [(_Column(*column), may_insert) for *column, may_insert in cursor]
 
 
-def _values(
-    connection: psycopg.Connection[Any], rows: Sequence[ErrorRow]
-) -> dict[str, list[str | None]]:
+def _values(connection: psycopg.Connection[Any], rows: Sequence[ErrorRow]) -> str:
+    """Return the rows as a JSON array of objects of texts, whose members _WRITTEN names."""
     every_character = connection.info.parameter_status("server_encoding") == "UTF8"
     bodies = iter(storable(connection, [row.data for row in rows if row.data is not None]))
-    values: dict[str, list[str | None]] = {name: [] for name in _WRITTEN}
+    values: list[dict[str, str | None]] = []
     for row in rows:
         kept = {
             "record_id": row.record_id,
@@ -281,13 +285,13 @@ def _values(
             "dag_id": row.run.dag_id or None,
             "run_id": row.run.run_id or None,
         }
-        for name, text in kept.items():
-            values[name].append(storable_text(text, every_character))
+        value = {name: storable_text(text, every_character) for name, text in kept.items()}
         if row.data is not None:
-            values["record_data"].append(next(bodies))
+            value["record_data"] = next(bodies)
         else:
-            values["record_data"].append(stream_fields(row.fields) if row.fields else None)
-    return values
+            value["record_data"] = stream_fields(row.fields) if row.fields else None
+        values.append(value)
+    return msgspec.json.encode(values).decode()
 
 
 def _raise_transient(error: psycopg.Error) -> None:

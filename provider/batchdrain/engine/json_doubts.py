@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _TEXT = rb"\\u(?:0000|[dD][89a-fA-F])"
-_NUMBER = rb"[0-9][eE][+-]?[0-9]{4}|[0-9]{1000}"
+_NUMBER = rb"(?:^|[:\[,\s])-?[0-9][0-9.]*[eE][+-]?[0-9]{4}|[0-9]{1000}"
 
 DOUBTFUL_JSON = re.compile(_TEXT + b"|" + _NUMBER)
 """NUL and surrogates, and numbers that may not be numeric's: within 999 digits and three digits of

@@ -143,4 +143,4 @@ class Sizing:
 def _rounded(size: float) -> int:
     """Return the size with two significant digits, for people."""
     digits = 10 ** max(0, len(str(int(size))) - 2)
-    return round(size / digits) * digits
+    return int(round(size / digits) * digits)

@@ -27,6 +27,15 @@ Judge = Callable[[BatchResult], None]
 """Looks at a batch before it is committed; raises to have it rolled back."""
 
 
+_MANY_BAD = 0.17
+"""From this share of batches with a bad record on whole sets are no longer tried first: one that
+fails costs nearly a batch's time, and isolation of a clean batch about a fifth more than its set
+statements."""
+
+_NEWS = 0.2
+"""Weight of the newest batch in that share: after one bad batch, one is isolated in advance."""
+
+
 class StaleTableError(Exception):
     """The table is no longer what the catalog said when it was read."""
 
@@ -53,8 +62,7 @@ class Target:
         self._classifier = Classifier(table)
         self._opening = opening
         self._same_scopes: dict[tuple[str, bytes, bytes], bool | Refusal] = {}
-        # Bad records come in rows of batches; whole sets would be sent in vain before each.
-        self._bad_lately = False
+        self._bad_share = 0.0
 
     def apply(
         self,
@@ -105,7 +113,7 @@ class Target:
         planned: Plan,
         move: tuple[Ledger, Move] | None,
     ) -> Attempted:
-        mode = Mode.ON_SERVER if planned.one_by_one or self._bad_lately else Mode.SETS
+        mode = Mode.ON_SERVER if planned.one_by_one or self._bad_share > _MANY_BAD else Mode.SETS
         while True:
             started = time.monotonic()
             try:
@@ -122,7 +130,7 @@ class Target:
                 mode = following
             else:
                 self._check_doubtful_refusals(connection, planned, attempted)
-                self._bad_lately = _has_bad(planned, attempted)
+                self._bad_share += _NEWS * (_has_bad(planned, attempted) - self._bad_share)
                 return attempted
 
     def _check_doubtful_refusals(
@@ -173,12 +181,15 @@ class Target:
     ) -> None:
         result = attempted.result
         queue = move[0].queue if move is not None else None
-        self._errors.write(connection, error_rows(planned, result, queue, self._run))
+        amended = []
         if attempted.log_entry is not None:
-            amended = batch_log.amend(
-                attempted.log_entry, result.applied, result.refused, result.isolated
+            amended.append(
+                batch_log.amend(
+                    attempted.log_entry, result.applied, result.refused, result.isolated
+                )
             )
-            send(connection, [amended])
+        rows = error_rows(planned, result, queue, self._run)
+        self._errors.write(connection, rows, following=amended)
 
 
 def _is_about_value(refusal: Refusal) -> bool:

@@ -217,7 +217,10 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
                 _error_row(record, result, refusal)
                 for record, result in zip(given, results, strict=True)
             ]
-            ErrorTable.open(connection, target).write(connection, rows)
+            errors = ErrorTable.open(connection, target)
+            if rows:
+                with connection.transaction():
+                    errors.write(connection, rows)
             return results
 
         session = Session(self.connect, table, self.settings.statement_timeout)

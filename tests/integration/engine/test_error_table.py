@@ -50,19 +50,25 @@ def plain(connection: Connection) -> Connection:
     return connection
 
 
+def write(table: ErrorTable, connection: Connection, rows: list[ErrorRow]) -> None:
+    """Write rows in a transaction of their own."""
+    with connection.transaction():
+        table.write(connection, rows)
+
+
 def opened(connection: Connection) -> ErrorTable:
     return ErrorTable.open(connection, read_table(connection, "t"))
 
 
 def kept(connection: Connection, bodies: Sequence[bytes]) -> list[object]:
     """What the error table keeps of records with these bytes, all written at once."""
-    opened(connection).write(connection, [replace(ROW, data=body) for body in bodies])
+    write(opened(connection), connection, [replace(ROW, data=body) for body in bodies])
     rows = connection.execute("SELECT record_data FROM t_errors ORDER BY id").fetchall()
     return [row[0] for row in rows]
 
 
 def test_it_is_created_with_the_contracts_columns_first(plain: Connection) -> None:
-    opened(plain).write(plain, [ROW, replace(ROW, record_id="2", data=None, queue=None)])
+    write(opened(plain), plain, [ROW, replace(ROW, record_id="2", data=None, queue=None)])
     cursor = plain.execute("SELECT * FROM t_errors ORDER BY id")
     assert [column.name for column in cursor.description or ()] == [
         *("record_id", "client_id", "operation", "error_type", "error_message", "field_id"),
@@ -82,7 +88,7 @@ def test_it_is_created_with_the_contracts_columns_first(plain: Connection) -> No
 
 def test_times_are_in_utc_whatever_the_session_says(plain: Connection) -> None:
     plain.execute("SET timezone = 'Asia/Tokyo'")
-    opened(plain).write(plain, [ROW])
+    write(opened(plain), plain, [ROW])
     fresh = "SELECT abs(extract(epoch FROM timezone('UTC', created_at) - now())) < 60 FROM t_errors"
     assert plain.execute(fresh).fetchone() == (True,)
 
@@ -93,7 +99,7 @@ def test_many_drains_may_create_it_at_once(plain: Connection, database: str) -> 
     def create(_: int) -> None:
         with psycopg.connect(database, autocommit=True) as connection:
             barrier.wait()
-            opened(connection).write(connection, [ROW])
+            write(opened(connection), connection, [ROW])
 
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(create, range(5)))
@@ -118,7 +124,7 @@ def test_a_table_that_is_there_keeps_working(
     """With the nine columns only, and with other types of created_at."""
     plain.execute(NINE)
     plain.execute(change)
-    opened(plain).write(plain, [ROW])
+    write(opened(plain), plain, [ROW])
     row = plain.execute(
         "SELECT record_id, record_data, pg_typeof(created_at)::text, created_at IS NOT NULL"
         " FROM t_errors"
@@ -135,7 +141,7 @@ def test_values_are_cut_to_the_actual_widths_in_characters(plain: Connection) ->
     refusal = Refusal("unique_violation", "é€é€é€é", field="f" * 70)
     data = b'{"a": "' + b"x" * 500 + b'"}'
     row = replace(ROW, record_id="é€é€", client_id="c" * 100, ver="34", refusal=refusal, data=data)
-    opened(plain).write(plain, [row])
+    write(opened(plain), plain, [row])
     assert plain.execute("SELECT * FROM t_errors").fetchone() == (
         *("é€é", "c" * 100, "uniq", "é€é€é", "f" * 63, data.decode(), "3"),
     )
@@ -147,7 +153,7 @@ def test_columns_of_unfit_types_give_way_to_the_record(plain: Connection) -> Non
         CREATE TABLE t_errors (
             record_id bigint, created_at bigint, record_data json, queue text)""")
     table = opened(plain)
-    table.write(plain, [replace(ROW, record_id="[1, 2]")])
+    write(table, plain, [replace(ROW, record_id="[1, 2]")])
     row = plain.execute("SELECT record_id, created_at, record_data, queue FROM t_errors")
     assert row.fetchone() == (None, None, {"id": 1, "a": "x"}, "batchdrain:t")
 
@@ -195,20 +201,20 @@ def test_what_jsonb_cannot_hold_is_kept_encoded(plain: Connection) -> None:
 
 def test_one_record_that_jsonb_cannot_hold_spares_its_neighbours(plain: Connection) -> None:
     bodies = [b'{"n": 1e%d}' % (999_999 if n % 7 == 0 else 1000 + n) for n in range(50)]
-    opened(plain).write(plain, [replace(ROW, data=body) for body in bodies])
+    write(opened(plain), plain, [replace(ROW, data=body) for body in bodies])
     counted = "SELECT count(*), count(*) FILTER (WHERE record_data ? 'n') FROM t_errors"
     assert plain.execute(counted).fetchone() == (50, 42)
 
 
 def test_fields_of_a_stream_entry_are_kept(plain: Connection) -> None:
-    opened(plain).write(plain, [replace(ROW, data=None, fields={b"x": b"1", b"y": b"\x00"})])
+    write(opened(plain), plain, [replace(ROW, data=None, fields={b"x": b"1", b"y": b"\x00"})])
     assert plain.execute("SELECT record_data FROM t_errors").fetchone() == (
         {"batchdrain_fields": {"x": "1", "y": {"batchdrain_base64": "AA=="}}},
     )
 
 
 def test_texts_with_characters_that_no_text_can_hold_are_escaped(plain: Connection) -> None:
-    opened(plain).write(plain, [replace(ROW, record_id="a\0b", client_id="\ud800")])
+    write(opened(plain), plain, [replace(ROW, record_id="a\0b", client_id="\ud800")])
     row = plain.execute("SELECT record_id, client_id FROM t_errors").fetchone()
     assert row == ("a\\u0000b", "\\ud800")
 
@@ -216,7 +222,7 @@ def test_texts_with_characters_that_no_text_can_hold_are_escaped(plain: Connecti
 def test_it_is_part_of_the_batchs_transaction(plain: Connection) -> None:
     table = opened(plain)
     plain.execute("BEGIN")
-    table.write(plain, [replace(ROW, data=b'{"a": 1e999999}')])
+    write(table, plain, [replace(ROW, data=b'{"a": 1e999999}')])
     plain.execute("ROLLBACK")
     assert plain.execute("SELECT count(*) FROM t_errors").fetchone() == (0,)
 
@@ -224,9 +230,9 @@ def test_it_is_part_of_the_batchs_transaction(plain: Connection) -> None:
 def test_a_table_dropped_or_changed_meanwhile_is_no_obstacle(plain: Connection) -> None:
     table = opened(plain)
     plain.execute("DROP TABLE t_errors")
-    table.write(plain, [ROW])
+    write(table, plain, [ROW])
     plain.execute("ALTER TABLE t_errors DROP queue, ALTER field_id TYPE varchar(1) USING 'i'")
-    table.write(plain, [ROW])
+    write(table, plain, [ROW])
     assert plain.execute("SELECT field_id FROM t_errors ORDER BY id").fetchall() == [("i",), ("i",)]
 
 
@@ -237,7 +243,7 @@ def test_a_table_that_does_not_take_rows_is_systemic(plain: Connection) -> None:
     table = opened(plain)
     sentence = r'"public.t_errors" does not take refused records: not_null_violation at "mine"'
     with pytest.raises(SystemicError, match=sentence):
-        table.write(plain, [ROW])
+        write(table, plain, [ROW])
 
 
 def test_a_lock_on_it_is_transient(plain: Connection, database: str) -> None:
@@ -246,7 +252,7 @@ def test_a_lock_on_it_is_transient(plain: Connection, database: str) -> None:
     with psycopg.connect(database) as other:
         other.execute("LOCK TABLE t_errors")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            table.write(plain, [ROW])
+            write(table, plain, [ROW])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +286,7 @@ def test_a_record_is_kept_whole_by_every_type_without_a_length(
     plain.execute("CREATE DOMAIN unlimited AS text")
     plain.execute(NINE.replace("JSONB", kind))
     data = b'{"a": "' + b"x" * 5000 + b'"}'
-    opened(plain).write(plain, [replace(ROW, data=data)])
+    write(opened(plain), plain, [replace(ROW, data=data)])
     query = "SELECT record_data::text FROM t_errors"
     assert plain.execute(query).fetchone() == (data.decode(),)
 
@@ -297,7 +303,7 @@ def test_the_documented_query_shows_any_bytes(plain: Connection) -> None:
         b"",
         b'{"a":1}',
     ]
-    opened(plain).write(plain, [replace(ROW, data=body) for body in bodies])
+    write(opened(plain), plain, [replace(ROW, data=body) for body in bodies])
     plain.execute("ALTER TABLE t_errors RENAME TO orders_errors")
     texts = [text for _, text in plain.execute(query).fetchall()]
     decoded = "SELECT decode(t, 'escape') FROM unnest(%s::text[]) AS t"
@@ -321,7 +327,7 @@ def test_a_role_without_permission_is_told_what_to_grant(plain: Connection) -> N
         plain.execute("RESET ROLE")
         plain.execute(f"GRANT INSERT (record_id, record_data) ON t_errors TO {role}")
         plain.execute(f"SET ROLE {role}")
-        opened(plain).write(plain, [ROW])
+        write(opened(plain), plain, [ROW])
     finally:
         plain.execute("RESET ROLE")
         plain.execute(f"DROP OWNED BY {role}")
@@ -334,7 +340,7 @@ def test_the_longest_table_name_has_an_error_table(connection: Connection) -> No
     name = 'é"%' * 15
     connection.execute('CREATE TABLE "{}" (id int PRIMARY KEY)'.format(name.replace('"', '""')))
     table = ErrorTable.open(connection, read_table(connection, name))
-    table.write(connection, [ROW])
+    write(table, connection, [ROW])
     assert table.name == f"public.{error_table_name(name)}"
     found = connection.execute(
         "SELECT count(*) FROM pg_class WHERE relname = %s", (error_table_name(name),)
@@ -358,7 +364,7 @@ def test_a_database_that_is_not_utf8_keeps_every_record(postgres_url: str) -> No
                 assert kept(connection, [body]) == [
                     {"batchdrain_base64": base64.b64encode(body).decode()}
                 ]
-                opened(connection).write(connection, [replace(ROW, record_id="€")])
+                write(opened(connection), connection, [replace(ROW, record_id="€")])
                 ids = connection.execute("SELECT record_id FROM t_errors ORDER BY id").fetchall()
                 assert ids == [("1",), ("\\u20ac",)]
         finally:

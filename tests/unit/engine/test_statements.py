@@ -14,7 +14,12 @@ from batchdrain.engine.cut import Step
 from batchdrain.engine.layout import Layout, Layouts
 from batchdrain.engine.records import Operation
 from batchdrain.engine.settings import STATEMENT_STYLES
-from batchdrain.engine.statements.isolation import block_of, work_of
+from batchdrain.engine.statements.isolation import (
+    BETWEEN_CHUNKS,
+    BETWEEN_RECORDS,
+    block_of,
+    work_of,
+)
 from batchdrain.engine.statements.questions import (
     conversion,
     convertible_keys,
@@ -132,6 +137,17 @@ def test_rules_part_the_statement() -> None:
 def test_the_work_of_the_block_keeps_every_byte_of_a_record() -> None:
     insert = shape(Operation.INSERT, ODD)
     data = '{"x": "\\u0000 \\ud800 é", "y": 1e999999}'
-    steps = [Step(insert, (Ready(3, insert, data.encode(), (), None),), together=False)]
-    (step,) = json.loads(work_of([insert], steps))["steps"]
-    assert (step["records"], step["ordinals"], step["together"]) == ([data], [3], False)
+    steps = [
+        Step(insert, (Ready(3, insert, data.encode(), (), None),), together=False),
+        Step(insert, (Ready(5, insert, b"{}", (), None), Ready(4, insert, b"{}", (), None))),
+    ]
+    work, records = work_of([insert], steps)
+    chunks = [chunk.split(BETWEEN_RECORDS) for chunk in records.split(BETWEEN_CHUNKS)]
+    assert chunks == [[data], ["{}", "{}"]]
+    assert json.loads(work) == {
+        "ordinals": "{3,5,4}",
+        "steps": [
+            {"statement": 1, "together": False, "chunks": 1},
+            {"statement": 1, "together": True, "chunks": 1},
+        ],
+    }

@@ -1,9 +1,9 @@
 """Isolation on the server: one DO block that applies a batch in small pieces.
 
 The block reads its records from a transaction-local setting and leaves what it refused in another,
-so it needs no privilege beyond PL/pgSQL and survives a transaction pooler. Records travel as JSON
-strings and are cast piece by piece, because one record that jsonb does not take would otherwise
-poison the whole parameter. The statements stand in the block as they are, not as strings to
+so it needs no privilege beyond PL/pgSQL and survives a transaction pooler. Records travel as text
+and are cast piece by piece, because one record that jsonb does not take would otherwise poison the
+whole parameter. The statements stand in the block as they are, not as strings to
 EXECUTE: so PostgreSQL plans each of them once for all pieces.
 """
 
@@ -22,12 +22,17 @@ from batchdrain.engine.statements.shape import SetStatement, Shape
 
 WIDEST = 64
 SHRINKAGE = 4
-"""Records in a piece: 64 at most, and 1.5/sqrt(share of bad ones so far, for each shape), which is
-about where the price of a statement and the price of repeating a failed one balance. A piece that
-fails is repeated in quarters. (Best of thirty ways in a simulation with 0.1 % to 50 % bad ones.)"""
+"""Records in a piece: 64 at most, the size of the chunks in which they travel, and 1.5/sqrt(share
+of bad ones so far, for each shape), which is about where the price of a statement and the price of
+repeating a failed one balance. A piece that fails is repeated in quarters. (Best of thirty ways in
+a simulation with 0.1 % to 50 % bad ones.)"""
 
-SET_WORK = "SELECT set_config('batchdrain.work', $1, true)"
-"""Hands the block its work: $1 is what `work_of` returns."""
+SET_WORK = """SELECT set_config('batchdrain.work', $1, true),
+  set_config('batchdrain.records', $2, true)"""
+"""Hands the block its work: the parameters are what `work_of` returns."""
+
+BETWEEN_RECORDS, BETWEEN_CHUNKS = "\x1f", "\x1e"
+"""JSON holds no control characters but white space (RFC 8259, 2 and 7)."""
 
 OUTCOME = "SELECT current_setting('batchdrain.outcome')"
 """Returns a JSON array with an object for every record that the block refused."""
@@ -35,86 +40,90 @@ OUTCOME = "SELECT current_setting('batchdrain.outcome')"
 _BLOCK = """#variable_conflict use_column
 DECLARE
   work jsonb := current_setting('batchdrain.work')::jsonb;
+  chunks text[] := string_to_array(current_setting('batchdrain.records'), E'\\x1e');
+  ordinals int[] := work->>'ordinals';
   step jsonb; together boolean; document jsonb;
-  records text[]; ordinals int[]; total int;
-  place int; width int; fence int; here int; upto int; one int; stop int;
+  records text[]; chunk int := 0; before int := 0; total int;
+  place int; width int; fence int; here int; upto int; one int; stop int; first int;
   seen int[] := array_fill(0, ARRAY[{shapes}]); bad int[] := array_fill(0, ARRAY[{shapes}]);
-  array_json text;
   missing bigint[]; elsewhere bigint[];
   found jsonb[]; refused jsonb[] := '{{}}';
   state text; message text; field text; of_constraint text; of_table text;
 BEGIN
   FOR step IN SELECT value FROM jsonb_array_elements(work->'steps') LOOP
     together := (step->>'together')::boolean;
-    records := ARRAY(SELECT jsonb_array_elements_text(step->'records'));
-    ordinals := ARRAY(SELECT value::int FROM jsonb_array_elements_text(step->'ordinals'));
-    total := cardinality(records);
     place := (step->>'statement')::int;
-    here := 1; fence := 0;
-    WHILE here <= total LOOP
-      IF here > fence THEN
-        width := least({widest}, ceil(1.5 * sqrt(greatest(seen[place], 1)
-          / greatest(bad[place], 1e-6::float8))));
-      END IF;
-      upto := least(here + width - 1, total);
-      BEGIN
-        found := '{{}}'; one := here;
-        WHILE one <= upto LOOP
-          stop := CASE WHEN together THEN upto ELSE one END;
-          array_json := '[' || records[one];
-          FOR more IN one + 1 .. stop LOOP
-            array_json := array_json || ',' || records[more];
-          END LOOP;
-          {document} := (array_json || ']')::jsonb;
-          missing := NULL; elsewhere := NULL;
-          CASE place
-{statements}
-          END CASE;
-          IF missing IS NOT NULL OR elsewhere IS NOT NULL THEN
-            found := found || ARRAY(
-              SELECT jsonb_build_object('ordinal', ordinals[one + n::int - 1], 'missing', true)
-              FROM unnest(missing) AS m(n) UNION ALL
-              SELECT jsonb_build_object('ordinal', ordinals[one + n::int - 1], 'missing', false)
-              FROM unnest(elsewhere) AS e(n));
-          END IF;
-          one := stop + 1;
-        END LOOP;
-        refused := refused || found;
-        seen[place] := seen[place] + upto - here + 1;
-        here := upto + 1;
-      EXCEPTION WHEN OTHERS THEN
-        IF NOT {refused_predicate} THEN RAISE; END IF;
-        IF upto > here THEN
-          fence := upto;
-          width := greatest((upto - here + 1) / {shrinkage}, 1);
-          CONTINUE;
+    FOR nth IN 1 .. (step->>'chunks')::int LOOP
+      chunk := chunk + 1;
+      records := string_to_array(chunks[chunk], E'\\x1f');
+      total := cardinality(records);
+      here := 1; fence := 0;
+      WHILE here <= total LOOP
+        IF here > fence THEN
+          width := least({widest}, ceil(1.5 * sqrt(greatest(seen[place], 1)
+            / greatest(bad[place], 1e-6::float8))));
         END IF;
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-          field = COLUMN_NAME, of_constraint = CONSTRAINT_NAME, of_table = TABLE_NAME;
+        upto := least(here + width - 1, total);
         BEGIN
-          {document} := records[here]::jsonb;
-        EXCEPTION WHEN OTHERS THEN
-          {document} := NULL;
-        END;
-        IF {document} IS NOT NULL AND field = '' AND of_table = '' THEN
-          BEGIN
+          found := '{{}}'; one := here;
+          WHILE one <= upto LOOP
+            stop := CASE WHEN together THEN upto ELSE one END;
+            {document} := ('[' || array_to_string(records[one:stop], ',') || ']')::jsonb;
+            missing := NULL; elsewhere := NULL;
             CASE place
-{probes}
+{statements}
             END CASE;
-            field := '';
+            IF missing IS NOT NULL OR elsewhere IS NOT NULL THEN
+              first := before + one - 1;
+              found := found || ARRAY(
+                SELECT jsonb_build_object('ordinal', ordinals[first + n::int], 'missing', true)
+                FROM unnest(missing) AS m(n) UNION ALL
+                SELECT jsonb_build_object('ordinal', ordinals[first + n::int], 'missing', false)
+                FROM unnest(elsewhere) AS e(n));
+            END IF;
+            one := stop + 1;
+          END LOOP;
+          refused := refused || found;
+          seen[place] := seen[place] + upto - here + 1;
+          here := upto + 1;
+        EXCEPTION WHEN OTHERS THEN
+          IF NOT {refused_predicate} THEN RAISE; END IF;
+          IF upto > here THEN
+            fence := upto;
+            width := greatest((upto - here + 1) / {shrinkage}, 1);
+            CONTINUE;
+          END IF;
+          GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+            field = COLUMN_NAME, of_constraint = CONSTRAINT_NAME, of_table = TABLE_NAME;
+          BEGIN
+            {document} := records[here]::jsonb;
           EXCEPTION WHEN OTHERS THEN
-            NULL;
+            {document} := NULL;
           END;
-        END IF;
-        refused := refused || jsonb_build_object('ordinal', ordinals[here], 'state', state,
-          'message', message, 'field', field, 'constraint', of_constraint,
-          'readable', {document} IS NOT NULL);
-        here := here + 1;
-        seen[place] := seen[place] + 1;
-        bad[place] := bad[place] + 1;
-      END;
+          IF {document} IS NOT NULL AND field = '' AND of_table = '' THEN
+            BEGIN
+              CASE place
+{probes}
+              END CASE;
+              field := '';
+            EXCEPTION WHEN OTHERS THEN
+              NULL;
+            END;
+          END IF;
+          refused := refused || jsonb_build_object(
+            'ordinal', ordinals[before + here], 'state', state, 'message', message,
+            'field', field, 'constraint', of_constraint, 'readable', {document} IS NOT NULL);
+          here := here + 1;
+          seen[place] := seen[place] + 1;
+          bad[place] := bad[place] + 1;
+        END;
+      END LOOP;
+      before := before + total;
     END LOOP;
   END LOOP;
+  IF before <> cardinality(ordinals) THEN
+    RAISE 'the records do not come apart';
+  END IF;
   PERFORM set_config('batchdrain.outcome', array_to_json(refused)::text, true);
 END"""
 
@@ -164,19 +173,21 @@ def _probe(table: Table, shape: Shape, document: str) -> str:
     )
 
 
-def work_of(shapes: Sequence[Shape], steps: Sequence[Step]) -> str:
-    """Return the block's work as JSON: the steps with their records."""
+def work_of(shapes: Sequence[Shape], steps: Sequence[Step]) -> tuple[str, str]:
+    """Return the block's work: the steps as JSON, and the records in chunks."""
     places = {shape: place for place, shape in enumerate(shapes, 1)}
-    return json.dumps(
-        {
-            "steps": [
-                {
-                    "statement": places[step.shape],
-                    "together": step.together,
-                    "ordinals": [record.ordinal for record in step.records],
-                    "records": [record.data.decode() for record in step.records],
-                }
-                for step in steps
-            ],
-        }
-    )
+    records = [record for step in steps for record in step.records]
+    chunks = [
+        [step.records[first : first + WIDEST] for first in range(0, len(step.records), WIDEST)]
+        for step in steps
+    ]
+    work = {
+        "ordinals": f"{{{','.join(str(record.ordinal) for record in records)}}}",
+        "steps": [
+            {"statement": places[step.shape], "together": step.together, "chunks": len(of_step)}
+            for step, of_step in zip(steps, chunks, strict=True)
+        ],
+    }
+    between, within = BETWEEN_CHUNKS.encode(), BETWEEN_RECORDS.encode()
+    joined = (within.join([r.data for r in chunk]) for of_step in chunks for chunk in of_step)
+    return json.dumps(work), between.join(joined).decode()
