@@ -74,7 +74,7 @@ class _Run:
         for name, rate in found:
             self._rates[name].append(rate)
         if self._wanted("round_trips_per_clean_batch"):
-            trips = round_trips(near, tasks["insert"])
+            trips = round_trips(connection, near, tasks["insert"])
             self._tell(f"round trips per clean batch: {trips}")
             self._counts["round_trips_per_clean_batch"].append(trips)
         if self._wanted("backlog_1m"):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -17,6 +12,7 @@ import redis
 from benchmarks import records, table
 from benchmarks.competitors import Servers
 from benchmarks.competitors.drains import fresh_key, push
+from benchmarks.process import Ask, child
 from benchmarks.rounds import settle_down
 from benchmarks.scale import Scale
 from benchmarks.table import CANOTA, WrongContentError
@@ -39,45 +35,23 @@ def backlog(connection: psycopg.Connection[Any], servers: Servers, scale: Scale)
 
     Raises WrongContentError when the table does not hold afterwards what it should.
     """
-    with _process(servers) as process:
+    with child("benchmarks.drain_process") as ask:
+        ask({"postgres": servers.postgres, "redis": servers.redis})
         before, rates = None, []
         for _ in range(scale.short_drains):
-            answer = _drained(connection, servers, process, scale.records, scale.batch)
+            answer = _drained(connection, servers, ask, scale.records, scale.batch)
             before = answer["before"] if before is None else before
             rates.append(scale.records / answer["seconds"])
-        answer = _drained(connection, servers, process, scale.backlog, scale.batch)
+        answer = _drained(connection, servers, ask, scale.backlog, scale.batch)
     return Backlog(
         median(rates), scale.backlog / answer["seconds"], answer["peak"] - (before or 0.0)
     )
 
 
-@contextmanager
-def _process(servers: Servers) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.drain_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        _send(process, {"postgres": servers.postgres, "redis": servers.redis})
-        try:
-            yield process
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait()
-
-
-def _send(process: subprocess.Popen[str], order: dict[str, Any]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(order) + "\n")
-    process.stdin.flush()
-
-
 def _drained(
     connection: psycopg.Connection[Any],
     servers: Servers,
-    process: subprocess.Popen[str],
+    ask: Ask,
     count: int,
     batch: int,
 ) -> dict[str, float]:
@@ -87,9 +61,7 @@ def _drained(
         client.flushall()
         push(client, "stream", key, records.messages("INSERT", records.records(count)))
     settle_down(connection)
-    _send(process, {"table": CANOTA, "key": key, "records": count, "batch": batch})
-    assert process.stdout is not None
-    answer: dict[str, float] = json.loads(process.stdout.readline())
+    answer = ask({"table": CANOTA, "key": key, "records": count, "batch": batch})
     # Every record has another key, and its number as quantity.
     found = connection.execute(f"SELECT count(*), sum(quantity) FROM {CANOTA}".encode()).fetchone()
     if found != (count, count * (count - 1) // 2):

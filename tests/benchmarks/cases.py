@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from benchmarks.competitors import Competitor, Servers, copying, others
 from benchmarks.competitors.drains import Drain
-from benchmarks.competitors.fallback import one_by_one
+from benchmarks.competitors.fallback import OneByOne
 from benchmarks.competitors.ours import Engine
-from benchmarks.competitors.psycopg3 import Executemany, OneRow, SetStatements
+from benchmarks.competitors.psycopg3 import ExecuteLoop, Executemany, OneRow, SetStatements
 from benchmarks.rounds import Case
 from benchmarks.scenario import BAD_SHARES, Scenario
 
 _INSERTS: dict[str, Competitor] = {
     "insert_one_row": OneRow("insert"),
+    "insert_execute_loop": ExecuteLoop("insert"),
     "insert_insert_rows": others.insert_rows,
     "insert_set_statements": SetStatements("insert"),
     "insert_values": Engine("values"),
@@ -28,7 +29,14 @@ _INSERTS: dict[str, Competitor] = {
     "drain_list": Drain("list"),
 }
 
-_SLOW = ("_one_row", "_insert_rows", "_one_by_one", "update_values", "update_set_statements")
+_SLOW = (
+    "_one_row",
+    "_insert_rows",
+    "_one_by_one",
+    "_savepoints",
+    "update_values",
+    "update_set_statements",
+)
 
 
 def cases(scenarios: Mapping[str, Scenario], near: Servers, far: Servers) -> list[Case]:
@@ -48,7 +56,9 @@ def cases(scenarios: Mapping[str, Scenario], near: Servers, far: Servers) -> lis
             for way, each in ways.items()
         ]
     found += [Case(name, scenarios[name], Engine(), near) for name in BAD_SHARES]
-    found.append(Case("bad_1pct_one_by_one", scenarios["bad_1pct"], one_by_one, near))
+    for way, savepoints in (("one_by_one", False), ("savepoints", True)):
+        competitor = OneByOne(savepoints=savepoints)
+        found.append(Case(f"bad_1pct_{way}", scenarios["bad_1pct"], competitor, near))
     for operation in ("insert", "update"):
         for way, each in (("executemany", Executemany(operation)), ("recordset", Engine())):
             name = f"unique_{operation}"

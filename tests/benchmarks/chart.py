@@ -3,69 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from benchmarks.labels import GROUPS, OURS
 from benchmarks.report import Report, Spread
 
 CHART = Path("docs") / "images" / "bench.svg"
 
 
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    """Bars that share a scale: labels by the names of rates."""
-
-    title: str
-    bars: dict[str, str]
-
-
-_PANELS = (
-    _Panel(
-        "INSERT",
-        {
-            "insert_one_row": "one row at a time, autocommit",
-            "insert_insert_rows": "PostgresHook.insert_rows",
-            "insert_values": "batchdrain, style values",
-            "insert_asyncpg": "asyncpg executemany",
-            "insert_executemany": "psycopg executemany, pipelined",
-            "insert_execute_values": "psycopg2 execute_values",
-            "insert_copy": "COPY, rows formatted in Python",
-            "insert_recordset": "batchdrain",
-            "drain_list": "batchdrain, whole drain of a list",
-            "drain_stream": "batchdrain, whole drain of a stream",
-            "insert_copy_limit": "COPY, rows formatted beforehand (the limit)",
-        },
-    ),
-    _Panel(
-        "INSERT with bad records",
-        {
-            "bad_1pct_one_by_one": "1 % bad: a failed batch one by one",
-            "bad_01pct": "batchdrain, 0.1 % bad",
-            "bad_1pct": "batchdrain, 1 % bad",
-            "bad_10pct": "batchdrain, 10 % bad",
-            "bad_50pct": "batchdrain, 50 % bad",
-        },
-    ),
-    _Panel(
-        "UPDATE",
-        {
-            "update_one_row": "one row at a time, autocommit",
-            "update_values": "batchdrain, style values (CASE)",
-            "update_executemany": "psycopg executemany, pipelined",
-            "update_recordset": "batchdrain",
-        },
-    ),
-    _Panel(
-        "DELETE",
-        {
-            "delete_one_row": "one row at a time, autocommit",
-            "delete_executemany": "psycopg executemany, pipelined",
-            "delete_values": "batchdrain, style values (IN)",
-            "delete_recordset": "batchdrain",
-        },
-    ),
-)
+_PANELS = ("INSERT", "UPDATE", "DELETE", "INSERT with bad records")
+_LEFT_OUT = ("insert_recordset_in_turn",)
 
 _WIDTH, _LABELS, _BARS, _ROW, _HEADING = 860, 310, 450, 22, 40
 _OURS, _OTHERS, _LIMIT, _TEXT, _GREY = "#1a7f6b", "#b9c0c8", "#dfe3e7", "#1f2328", "#59636e"
@@ -80,9 +28,14 @@ def chart(report: Report) -> str:
     """Return the chart: a bar for each median, a line from the lowest to the highest round."""
     parts: list[str] = []
     y = 20
-    for panel in _PANELS:
-        parts += _panel(panel, report, y)
-        y += _HEADING + _ROW * len(panel.bars)
+    for title in _PANELS:
+        bars = {
+            label: (name, report.rates[name])
+            for name, label in GROUPS[title].items()
+            if name in report.rates and name not in _LEFT_OUT
+        }
+        parts += _panel(title, bars, y)
+        y += _HEADING + _ROW * len(bars)
     machine = report.environment
     parts.append(
         _words(
@@ -105,16 +58,16 @@ viewBox="0 0 {_WIDTH} {height}" role="img" font-family="system-ui, sans-serif" f
 """
 
 
-def _panel(panel: _Panel, report: Report, y: int) -> Iterator[str]:
-    yield _words(16, y + 20, panel.title, f'fill="{_TEXT}" font-size="15" font-weight="600"')
-    present = {name: report.rates[name] for name in panel.bars if name in report.rates}
-    widest = max((spread.high for spread in present.values()), default=1.0)
-    for row, (name, spread) in enumerate(present.items()):
-        yield from _bar(name, panel.bars[name], spread, widest, y + _HEADING - 8 + row * _ROW)
+def _panel(title: str, bars: dict[str, tuple[str, Spread]], y: int) -> Iterator[str]:
+    yield _words(16, y + 20, title, f'fill="{_TEXT}" font-size="15" font-weight="600"')
+    widest = max((spread.high for _, spread in bars.values()), default=1.0)
+    rising = sorted(bars.items(), key=lambda bar: bar[1][1].median)
+    for row, (label, (name, spread)) in enumerate(rising):
+        yield from _bar(name, label, spread, widest, y + _HEADING - 8 + row * _ROW)
 
 
 def _bar(name: str, label: str, spread: Spread, widest: float, y: int) -> Iterator[str]:
-    ours = label.startswith("batchdrain")
+    ours = label.startswith(OURS)
     fill = _OURS if ours else _LIMIT if name.endswith("_limit") else _OTHERS
     scale = (_BARS - 40) / widest
     low, middle, high = (spread.low * scale, spread.median * scale, spread.high * scale)

@@ -1,12 +1,10 @@
 """Drains in a process of their own, whose memory is then nobody else's.
 
-Reads one JSON object per line: first the servers, then one order for each drain; answers each
-order with one line.
+It is told the servers first, then what to drain, as often as its parent likes.
 """
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 import redis
 
 from benchmarks.competitors.drains import finish, open_engine
+from benchmarks.process import answer, orders
 
 _STATUS = Path("/proc/self/status")
 _MIB = 1024 * 1024
@@ -46,18 +45,17 @@ def _peak_of_old() -> float:
 
 def main() -> None:
     """Drain as told on standard input."""
-    servers = json.loads(sys.stdin.readline())
+    told = orders()
+    servers = next(told)
+    answer({})
     with redis.Redis.from_url(servers["redis"]) as client:
-        for line in sys.stdin:
-            order = json.loads(line)
+        for order in told:
             with open_engine(servers["postgres"], order["table"], order["key"]) as engine:
                 before = resident_mib()
                 started = time.perf_counter()
                 finish(client, order["key"], engine, order["batch"], order["records"])
                 seconds = time.perf_counter() - started
-            answer = {"seconds": seconds, "before": before, "peak": peak_mib()}
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
+            answer({"seconds": seconds, "before": before, "peak": peak_mib()})
 
 
 if __name__ == "__main__":

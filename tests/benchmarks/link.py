@@ -1,21 +1,19 @@
 """A link with a long round-trip time: a TCP proxy on 127.0.0.1, in a process of its own.
 
-Every byte arrives as late as it would, and in as many bytes per second: chunks are only held back,
-each until its own moment.
+It delays and does not throttle: each chunk is held back until its own moment, whatever is behind.
 """
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from urllib.parse import urlsplit
+
+from benchmarks.process import answer, child, orders
 
 _CHUNK = 262_144
 
@@ -24,24 +22,11 @@ _CHUNK = 262_144
 def slow_link(url: str, round_trip: float) -> Iterator[str]:
     """Give the URL of the same PostgreSQL at the far end of a link; `round_trip` in seconds."""
     target = urlsplit(url)
-    order = {"host": target.hostname, "port": target.port, "delay": round_trip / 2}
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.link"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(order) + "\n")
-        process.stdin.flush()
-        port = int(process.stdout.readline())
+    with child("benchmarks.link") as ask:
+        order = {"host": target.hostname, "port": target.port, "delay": round_trip / 2}
+        port = ask(order)["port"]
         user = target.netloc.rpartition("@")[0]
-        try:
-            yield target._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
-        finally:
-            process.stdin.close()
-            process.wait()
+        yield target._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
 
 
 def serve(host: str, port: int, delay: float) -> int:
@@ -87,10 +72,8 @@ def _deliver(sink: socket.socket, held: SimpleQueue[tuple[float, bytes]]) -> Non
 
 def main() -> None:
     """Serve as told on standard input, until that ends."""
-    order = json.loads(sys.stdin.readline())
-    sys.stdout.write(f"{serve(order['host'], order['port'], order['delay'])}\n")
-    sys.stdout.flush()
-    sys.stdin.read()
+    for order in orders():
+        answer({"port": serve(order["host"], order["port"], order["delay"])})
 
 
 if __name__ == "__main__":

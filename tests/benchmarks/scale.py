@@ -15,7 +15,7 @@ class Scale:
 
     records: int = 24_000
     batch: int = 1_000
-    rounds: int = 7
+    rounds: int = 5
     slow_rounds: int = 3
     backlog: int = 1_000_000
     backlog_rounds: int = 2

@@ -32,6 +32,10 @@ class Scenario:
         """How many records the messages carry: one each."""
         return sum(map(len, self.batches))
 
+    def first_batch(self) -> Scenario:
+        """Return a scenario of the first batch only, whose outcome is not to be checked."""
+        return replace(self, batches=self.batches[:1])
+
     def first(self, count: int, after: Fingerprint) -> Scenario:
         """Return the scenario of only so many records."""
         few = [message for batch in self.batches for message in batch][:count]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain, pairwise
+from typing import Any
 
+import psycopg
 import redis
 
 from batchdrain.drain import BatchReport
+from benchmarks import table
 from benchmarks.competitors import Servers
 from benchmarks.competitors.drains import finish, fresh_key, open_engine, push
 from benchmarks.scenario import Scenario
@@ -31,8 +34,9 @@ class _Counter:
         """Ignore the sentence."""
 
 
-def round_trips(servers: Servers, scenario: Scenario) -> int:
+def round_trips(connection: psycopg.Connection[Any], servers: Servers, scenario: Scenario) -> int:
     """Return the round trips of the batch that took most of them, the first left out."""
+    table.fill(connection, scenario.table, scenario.before)
     with (
         redis.Redis.from_url(servers.redis) as client,
         PostgresProxy(servers.postgres, delay=_DELAY) as proxy,
@@ -44,4 +48,5 @@ def round_trips(servers: Servers, scenario: Scenario) -> int:
         with open_engine(proxy.url, scenario.table, key) as engine:
             size = len(scenario.batches[0])
             finish(client, key, engine, size, scenario.records, counter)
+    table.check(connection, scenario.table, scenario.after, scenario.refused)
     return max(after - before for before, after in pairwise(counter.seen))

@@ -60,6 +60,29 @@ class OneRow:
             yield _run
 
 
+class ExecuteLoop:
+    """execute() in a loop, one transaction per batch."""
+
+    def __init__(self, operation: str) -> None:
+        self._operation = _OPERATIONS[operation]
+
+    @contextmanager
+    def __call__(self, servers: Servers, scenario: Scenario) -> Iterator[Callable[[], object]]:
+        """See Competitor."""
+        statement = self._operation.statement.format(table=scenario.table).encode()
+        with psycopg.connect(servers.postgres, autocommit=True) as connection:
+
+            def _run() -> None:
+                cursor = connection.cursor()
+                for batch in scenario.batches:
+                    rows = self._operation.read(batch)
+                    with connection.transaction():
+                        for values in rows:
+                            cursor.execute(statement, values, prepare=True)
+
+            yield _run
+
+
 class Executemany:
     """executemany, which pipelines a prepared statement; one transaction per batch."""
 
