@@ -34,9 +34,14 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What an attempt found. `owned` is False when the position had moved or changed hands."""
+    """What an attempt found.
+
+    `found` holds the refusals that the plan did not know of, by ordinal. `owned` is False when the
+    position had moved or changed hands.
+    """
 
     result: BatchResult
+    found: dict[int, Refusal]
     owned: bool
     log_entry: int | None
 
@@ -84,20 +89,21 @@ class Attempt:
                 _doubtful_field(plan, classifier),
             )
             refused = bisection.apply(plan.steps)
+            logged = send(connection, self._logging(plan, move, len(refused), isolated=True))
             result = plan.result(refused, isolated=True)
-            logged = send(connection, self._logging(plan, move, result))
-            return _attempted(result, move, opened[-1], logged)
+            return _attempted(result, refused, move, opened[-1], logged)
         bound = self._bound(plan) if mode is Mode.SETS else []
         work = _commands(bound) if mode is Mode.SETS else self._isolating(plan)
-        expected = plan.result({}, isolated=mode is not Mode.SETS)
-        cursors = send(connection, [*opening, *work, *self._logging(plan, move, expected)])
+        isolated = mode is not Mode.SETS
+        logging = self._logging(plan, move, 0, isolated=isolated)
+        cursors = send(connection, [*opening, *work, *logging])
         middle, end = len(opening), len(opening) + len(work)
         if mode is Mode.SETS:
             refused = _reported(plan, bound, cursors[middle:end])
         else:
             refused = _outcome(plan, classifier, cursors[middle:end])
-        result = plan.result(refused, isolated=expected.isolated) if refused else expected
-        return _attempted(result, move, cursors[middle - 1], cursors[end:])
+        result = plan.result(refused, isolated=isolated)
+        return _attempted(result, refused, move, cursors[middle - 1], cursors[end:])
 
     def _bound(self, plan: Plan) -> list[tuple[Step, BoundStatement]]:
         return [
@@ -120,20 +126,22 @@ class Attempt:
         ]
 
     def _logging(
-        self, plan: Plan, move: tuple[Ledger, Move] | None, result: BatchResult
+        self, plan: Plan, move: tuple[Ledger, Move] | None, found: int, *, isolated: bool
     ) -> list[Command]:
+        """Return the command that logs the batch, as far as it is known by now."""
         if move is None:
             return []
         ledger, step = move
+        refused = len(plan.refused) + found
         entry = BatchEntry(
             queue=ledger.queue,
             table=plan.table.qualified_name,
             style=self._style.name,
             messages=step.messages,
-            records=len(result.results),
-            applied=result.applied,
-            refused=result.refused,
-            isolated=result.isolated,
+            records=len(plan.records),
+            applied=len(plan.records) - refused,
+            refused=refused,
+            isolated=isolated,
             bytes=plan.size,
             position_from=step.old,
             position_to=step.new,
@@ -183,11 +191,14 @@ def _doubtful_field(plan: Plan, classifier: Classifier) -> Callable[[int], str |
 
 def _attempted(
     result: BatchResult,
+    found: dict[int, Refusal],
     move: tuple[Ledger, Move] | None,
     moved: psycopg.Cursor[Any],
     logged: Sequence[psycopg.Cursor[Any]],
 ) -> Attempted:
     if move is None:
-        return Attempted(result, owned=True, log_entry=None)
+        return Attempted(result, found, owned=True, log_entry=None)
     entry = logged[0].fetchone()
-    return Attempted(result, owned=moved.fetchone() is not None, log_entry=entry and entry[0])
+    return Attempted(
+        result, found, owned=moved.fetchone() is not None, log_entry=entry and entry[0]
+    )

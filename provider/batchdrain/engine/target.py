@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -130,7 +131,7 @@ class Target:
                 mode = following
             else:
                 self._check_doubtful_refusals(connection, planned, attempted)
-                self._bad_share += _NEWS * (_has_bad(planned, attempted) - self._bad_share)
+                self._bad_share += _NEWS * (_has_bad(attempted) - self._bad_share)
                 return attempted
 
     def _check_doubtful_refusals(
@@ -140,16 +141,10 @@ class Target:
 
         Raises StaleTableError when the table has changed, SystemicError when nothing passed.
         """
-        values = any(r.refusal and _is_about_value(r.refusal) for r in attempted.result.results)
-        if values and not has_types_of(connection, self.table):
+        refusals = chain(planned.refused.values(), attempted.found.values())
+        if any(map(_is_about_value, refusals)) and not has_types_of(connection, self.table):
             self._raise_if_stale(connection)
-        doubtful = [
-            entry.refusal
-            for ordinal, entry in enumerate(attempted.result.results)
-            if entry.refusal is not None
-            and ordinal not in planned.refused
-            and self._is_doubtful(entry.refusal)
-        ]
+        doubtful = [refusal for refusal in attempted.found.values() if self._is_doubtful(refusal)]
         if not doubtful:
             return
         self._raise_if_stale(connection)
@@ -201,14 +196,9 @@ def _where(refusal: Refusal) -> str:
     return f" in column {refusal.field}" if refusal.field else ""
 
 
-def _has_bad(planned: Plan, attempted: Attempted) -> bool:
+def _has_bad(attempted: Attempted) -> bool:
     """Whether a record was refused that makes a whole set statement fail."""
-    return any(
-        entry.refusal is not None
-        and entry.refusal.sqlstate is not None
-        and ordinal not in planned.refused
-        for ordinal, entry in enumerate(attempted.result.results)
-    )
+    return any(refusal.sqlstate is not None for refusal in attempted.found.values())
 
 
 def _following(mode: Mode, failure: FailureClass) -> Mode | None:

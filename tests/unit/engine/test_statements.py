@@ -147,7 +147,7 @@ def test_the_work_of_the_block_keeps_every_byte_of_a_record() -> None:
     assert json.loads(work) == {
         "ordinals": "{3,5,4}",
         "steps": [
-            {"statement": 1, "together": False, "chunks": 1},
-            {"statement": 1, "together": True, "chunks": 1},
+            {"statement": 1, "together": False, "records": 1},
+            {"statement": 1, "together": True, "records": 2},
         ],
     }

@@ -43,7 +43,8 @@ DECLARE
   chunks text[] := string_to_array(current_setting('batchdrain.records'), E'\\x1e');
   ordinals int[] := work->>'ordinals';
   step jsonb; together boolean; document jsonb;
-  records text[]; chunk int := 0; before int := 0; total int;
+  chunk text; chunk_number int := 0; records text[]; joined text;
+  before int := 0; rest int; total int;
   place int; width int; fence int; here int; upto int; one int; stop int; first int;
   seen int[] := array_fill(0, ARRAY[{shapes}]); bad int[] := array_fill(0, ARRAY[{shapes}]);
   missing bigint[]; elsewhere bigint[];
@@ -53,10 +54,11 @@ BEGIN
   FOR step IN SELECT value FROM jsonb_array_elements(work->'steps') LOOP
     together := (step->>'together')::boolean;
     place := (step->>'statement')::int;
-    FOR nth IN 1 .. (step->>'chunks')::int LOOP
-      chunk := chunk + 1;
-      records := string_to_array(chunks[chunk], E'\\x1f');
-      total := cardinality(records);
+    rest := (step->>'records')::int;
+    WHILE rest > 0 LOOP
+      chunk_number := chunk_number + 1;
+      chunk := chunks[chunk_number]; records := NULL;
+      total := least(rest, {widest});
       here := 1; fence := 0;
       WHILE here <= total LOOP
         IF here > fence THEN
@@ -68,7 +70,13 @@ BEGIN
           found := '{{}}'; one := here;
           WHILE one <= upto LOOP
             stop := CASE WHEN together THEN upto ELSE one END;
-            {document} := ('[' || array_to_string(records[one:stop], ',') || ']')::jsonb;
+            IF stop - one + 1 = total THEN
+              joined := replace(chunk, E'\\x1f', ',');
+            ELSE
+              records := coalesce(records, string_to_array(chunk, E'\\x1f'));
+              joined := array_to_string(records[one:stop], ',');
+            END IF;
+            {document} := ('[' || joined || ']')::jsonb;
             missing := NULL; elsewhere := NULL;
             CASE place
 {statements}
@@ -96,7 +104,7 @@ BEGIN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
             field = COLUMN_NAME, of_constraint = CONSTRAINT_NAME, of_table = TABLE_NAME;
           BEGIN
-            {document} := records[here]::jsonb;
+            {document} := split_part(chunk, E'\\x1f', here)::jsonb;
           EXCEPTION WHEN OTHERS THEN
             {document} := NULL;
           END;
@@ -119,11 +127,9 @@ BEGIN
         END;
       END LOOP;
       before := before + total;
+      rest := rest - total;
     END LOOP;
   END LOOP;
-  IF before <> cardinality(ordinals) THEN
-    RAISE 'the records do not come apart';
-  END IF;
   PERFORM set_config('batchdrain.outcome', array_to_json(refused)::text, true);
 END"""
 
@@ -177,17 +183,22 @@ def work_of(shapes: Sequence[Shape], steps: Sequence[Step]) -> tuple[str, str]:
     """Return the block's work: the steps as JSON, and the records in chunks."""
     places = {shape: place for place, shape in enumerate(shapes, 1)}
     records = [record for step in steps for record in step.records]
-    chunks = [
-        [step.records[first : first + WIDEST] for first in range(0, len(step.records), WIDEST)]
+    chunks = (
+        step.records[first : first + WIDEST]
         for step in steps
-    ]
+        for first in range(0, len(step.records), WIDEST)
+    )
     work = {
         "ordinals": f"{{{','.join(str(record.ordinal) for record in records)}}}",
         "steps": [
-            {"statement": places[step.shape], "together": step.together, "chunks": len(of_step)}
-            for step, of_step in zip(steps, chunks, strict=True)
+            {
+                "statement": places[step.shape],
+                "together": step.together,
+                "records": len(step.records),
+            }
+            for step in steps
         ],
     }
     between, within = BETWEEN_CHUNKS.encode(), BETWEEN_RECORDS.encode()
-    joined = (within.join([r.data for r in chunk]) for of_step in chunks for chunk in of_step)
+    joined = (within.join([record.data for record in chunk]) for chunk in chunks)
     return json.dumps(work), between.join(joined).decode()
