@@ -1,9 +1,10 @@
 """A drain in a process of its own, which stops at a point to be killed, frozen or let go on.
 
-Arguments: PostgreSQL's URL, Redis' URL, the point, and how many times it is passed before. Writes
-`paused` at the point and reads a line there; at its end writes the ending, or the error's class.
-With the point `memory` it writes, before the ending, the most memory in KiB that it had needed
-after ten batches and at its end.
+Arguments: PostgreSQL's URL, Redis' URL, the point, how many times it is passed before, and the
+kind of the queue. Writes `paused` at the point and reads a line there; at its end writes the
+ending, or the error's class. Where the point is about giving back, the drain stops after its second
+batch; with `lagging` before the point it can't settle anything. With the point `memory` it writes,
+before the ending, the most memory in KiB that it had needed after ten batches and at its end.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from batchdrain.drain import BatchReport, drain
+from batchdrain.drain import BatchReport, StopSignal, drain
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import Move, Position
 from batchdrain.engine.records import BatchResult, Malformed, Record
-from batchdrain.errors import BatchdrainError
-from batchdrain.queues.queue import Message
-from batchdrain.queues.stream import StreamQueue
-from drain_lab import KEY, QUICK, Lab, Notes, redis_of
+from batchdrain.errors import BatchdrainError, TransientError
+from batchdrain.queues.queue import Message, Queue
+from drain_lab import QUICK, Lab, Notes, redis_of
 
 
 def say(word: str) -> None:
@@ -46,24 +46,46 @@ class Pause:
             sys.stdin.readline()
 
 
-class PausingQueue(StreamQueue):
-    """A queue that stops around claim and settle."""
+class PausingQueue:
+    """A queue that stops around take, claim, settle and give back."""
 
-    pause: Pause
+    def __init__(self, queue: Queue, pause: Pause, lagging: bool) -> None:
+        self._queue = queue
+        self._pause = pause
+        self._lagging = lagging
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    def take(self, owner: str) -> None:
+        self._queue.take(owner)
+        self._pause.at("after take")
 
     def claim(self, limit: int, after: str) -> Sequence[Message]:
-        claimed = super().claim(limit, after)
-        self.pause.at("after claim")
+        claimed = self._queue.claim(limit, after)
+        self._pause.at("after claim")
         return claimed
 
     def settle(self, upto: str, ids: Sequence[str]) -> int:
-        self.pause.at("before settle")
+        if self._lagging:
+            raise TransientError("away")
+        self._pause.at("before settle")
         half = len(ids) // 2
-        removed = super().settle(upto, ids[:half])
-        self.pause.at("during settle")
-        removed += super().settle(upto, ids[half:])
-        self.pause.at("after settle")
+        removed = self._queue.settle(upto, ids[:half])
+        self._pause.at("during settle")
+        removed += self._queue.settle(upto, ids[half:])
+        self._pause.at("after settle")
         return removed
+
+    def settle_leftovers(self, position: str) -> int:
+        if self._lagging:
+            raise TransientError("away")
+        return self._queue.settle_leftovers(position)
+
+    def give_back(self, position: str) -> None:
+        self._pause.at("before giving back")
+        self._queue.give_back(position)
+        self._pause.at("after giving back")
 
 
 class PausingEngine(BatchEngine):
@@ -106,19 +128,30 @@ def measure(report: BatchReport) -> None:
         say(str(memory()))
 
 
-def main(postgres: str, redis: str, point: str, spared: str) -> None:
+def main(postgres: str, redis: str, point: str, spared: str, kind: str) -> None:
     """Drain the queue."""
-    lab = Lab(postgres, redis, redis_of(redis))
-    pause = Pause(point, int(spared))
-    queue = PausingQueue(lab.client, KEY)
+    lab = Lab(postgres, redis, redis_of(redis), kind)
+    lagging = point.startswith("lagging ")
+    pause = Pause(point.removeprefix("lagging "), int(spared))
+    queue: Any = PausingQueue(lab.queue(), pause, lagging)
     engine: Any = lab.engine(name="child", idle_timeout=1.0)
     engine.__class__ = PausingEngine
-    queue.pause = engine.pause = pause
+    engine.pause = pause
+    stop = StopSignal()
+
+    def stop_after_two(report: BatchReport) -> None:
+        if report.number == 2:
+            stop.set()
+
     try:
         with engine:
             if point == "memory":
                 outcome = drain(queue, engine, observer=Notes(measure, keep=False))
                 say(str(memory()))
+            elif point.endswith("giving back"):
+                outcome = drain(
+                    queue, engine, limits=QUICK, stop=stop, observer=Notes(stop_after_two)
+                )
             else:
                 outcome = drain(queue, engine, limits=QUICK)
         say(outcome.ending)

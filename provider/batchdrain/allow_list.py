@@ -43,6 +43,10 @@ class AllowList:
         """Return the keys of all queues that the list allows, in its order."""
         return tuple(key for entry in self.tables for key in entry.keys(prefix))
 
+    def covers(self, table: str) -> bool:
+        """Tell whether the list names this table, or any."""
+        return self.any_table or table in self.names
+
     def only(self, names: Iterable[str]) -> AllowList:
         """Return the list cut down to these tables.
 

@@ -221,6 +221,17 @@ def _tables(value: Any) -> AllowList:
     return parse_allow_list(value)
 
 
+def _left_push(value: Any) -> AllowList:
+    if isinstance(value, bool):
+        return AllowList(any_table=value)
+    if isinstance(value, str) and value.strip() == "none":
+        return AllowList()
+    chosen = parse_allow_list(value)
+    if any(entry.shards is not None for entry in chosen.tables):
+        raise ValueError("it must name tables without shards")
+    return chosen
+
+
 TABLES: Option[AllowList] = Option(
     "tables",
     "The tables that may be drained, separated by commas, each with its number of shards if its "
@@ -239,6 +250,17 @@ PREFIX: Option[str] = Option(
     "batchdrain",
     "orders",
     _prefix,
+)
+LEFT_PUSH: Option[AllowList] = Option(
+    "left_push",
+    "The tables whose queues, where they are lists, are filled with LPUSH, so that the oldest "
+    "message is the rightmost; separated by commas, ``*`` for all, ``none`` where producers use "
+    "RPUSH. It must be what producers do: the order of messages depends on it. Streams have one "
+    "direction only.",
+    "string",
+    "none",
+    "orders, sales.returns",
+    _left_push,
 )
 TIMEZONE: Option[str] = Option(
     "timezone",
@@ -386,6 +408,7 @@ STATEMENT_TIMEOUT: Option[float] = Option(
 OPTIONS: tuple[Option[Any], ...] = (
     TABLES,
     PREFIX,
+    LEFT_PUSH,
     TIMEZONE,
     PEAK_WINDOW,
     PEAK_CADENCE,

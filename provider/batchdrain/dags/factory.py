@@ -60,6 +60,7 @@ def build_drain_dag(
     max_records: int | None = None,
     max_seconds: float | None = None,
     max_refused_share: float | None = None,
+    left_push: bool | str | Sequence[str] | None = None,
     scope: Mapping[str, str] | str | None = None,
     statement_style: str | None = None,
     parent_wait: float = PARENT_WAIT_SECONDS,
@@ -81,6 +82,7 @@ def build_drain_dag(
         (options.MAX_RECORDS, max_records),
         (options.MAX_SECONDS, max_seconds),
         (options.MAX_REFUSED_SHARE, max_refused_share),
+        (options.LEFT_PUSH, left_push),
         (options.SCOPE, scope),
         (options.STATEMENT_STYLE, statement_style),
     )
@@ -116,6 +118,7 @@ def build_drain_dag(
                 "max_records": max_records,
                 "max_seconds": max_seconds,
                 "max_refused_share": max_refused_share,
+                "left_push": left_push,
                 "scope": scope,
                 "statement_style": statement_style,
                 "parent_wait": parent_wait,

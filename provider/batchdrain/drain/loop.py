@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -89,6 +90,7 @@ class _Drain:
         self._careful: int | None = None
         self._started = time.monotonic()
         self._position = ""
+        self._token = uuid.uuid4().hex
         self._unsettled = 0
         self._outcome = DrainOutcome(
             queue.key, engine.table_name, Ending.EMPTY, 0, 0, 0, 0, 0, 0, 0, 0.0, 0
@@ -105,6 +107,7 @@ class _Drain:
                     with RedisSide(Intake(self._queue, message_format, self._limits)) as side:
                         ending = self._loop(side)
                     self._settle_failed()
+                    self._patiently(self._give_back)
             except HandedOverError as error:
                 return self._ended(Ending.HANDED_OVER, remark=str(error))
         except TransientError:
@@ -125,6 +128,7 @@ class _Drain:
         self._position = start.position
         if start.held:
             return True
+        self._hold()
         standing = self._queue.standing(start.position, start.accounted)
         rewound = standing.rewound
         if start.rewound and not rewound:
@@ -149,9 +153,38 @@ class _Drain:
             self._settle(standing.unsettled, lambda: self._queue.settle_leftovers(self._position))
         return False
 
+    def _hold(self) -> None:
+        """Keep older drains off the queue, then make sure that this one is still the newest.
+
+        Of drains that start at once an older one may be the last to take the queue in Redis;
+        PostgreSQL alone knows which is the newest. Raises HandedOverError.
+        """
+        self._queue.take(self._token)
+        self._require_ownership()
+
+    def _require_ownership(self) -> None:
+        self._engine.committed(Move(self._position, self._position, 0))
+
+    def _while_held(self, action: Callable[[], _T]) -> _T:
+        """Do something that only the drain that has taken the queue may do.
+
+        Where an older drain has taken it, which leaves as soon as it sees that it is older, this
+        one takes it back and raises TransientError.
+        """
+        try:
+            return action()
+        except HandedOverError as error:
+            self._require_ownership()
+            self._hold()
+            raise TransientError(f"{error}, an older one; this one has taken it back") from error
+
+    def _give_back(self) -> None:
+        """Leave nothing in flight that was not applied."""
+        self._while_held(lambda: self._queue.give_back(self._position))
+
     def _accept(self, why: str) -> Standing:
         """Go on from what Redis holds now: whatever is at or below the position was applied."""
-        self._position, accounted = self._queue.accepted(self._position)
+        self._position, accounted = self._while_held(lambda: self._queue.accepted(self._position))
         self._engine.accept(self._position, accounted)
         self._observer.note(f"Accepted as it is, from {self._position} on. {why}")
         return self._queue.standing(self._position, accounted)
@@ -165,13 +198,16 @@ class _Drain:
                 return Ending.MAX_RECORDS
             if self._limits.max_seconds and self._elapsed() >= self._limits.max_seconds:
                 return Ending.MAX_SECONDS
-            batch = self._patiently(lambda: side.next(self._position, self._remaining()))
+            batch = self._patiently(lambda: self._next(side))
             if batch is None:
                 return Ending.EMPTY
             self._claim_ahead(side, batch)
             applied = self._apply(batch, side)
             if applied < len(batch.messages):
                 side.put_back(batch, applied)
+
+    def _next(self, side: RedisSide) -> Batch | None:
+        return self._while_held(lambda: side.next(self._position, self._remaining()))
 
     def _claim_ahead(self, side: RedisSide, batch: Batch) -> None:
         remaining = self._remaining()

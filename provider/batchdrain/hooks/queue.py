@@ -22,6 +22,7 @@ from batchdrain.hooks.connection import (
     extra_seconds,
 )
 from batchdrain.queues.failures import translated
+from batchdrain.queues.in_flight import in_flight
 from batchdrain.queues.opening import open_queue, scan_keys
 from batchdrain.queues.queue import Queue
 
@@ -33,9 +34,10 @@ _TLS_EXTRAS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_keyfile", "ssl_certfile")
 class Backlog:
     """What Redis says of one key.
 
-    `kind` is Redis' name for its type, `none` where the key doesn't exist. `depth` counts the
-    messages and is 0 for a type that is no queue. `last_id` is the id of the newest entry that a
-    stream has ever had, None for anything else.
+    `kind` is Redis' name for its type, `none` where the key doesn't exist; an empty list has no
+    key, but is a `list` if it has been drained before. `depth` counts the messages, of a list those
+    in flight, too, and is 0 for a type that is no queue. `last_id` is the id of the newest entry
+    that a stream has ever had, None for anything else.
     """
 
     key: str
@@ -74,16 +76,18 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
         if "_client" in self.__dict__:
             self.__dict__.pop("_client").close()
 
-    def open_queue(self, key: str) -> Queue:
-        """Return the queue behind a key.
+    def open_queue(self, key: str, *, left_push: bool = False) -> Queue:
+        """Return the queue behind a key; `left_push` is for a list that is filled with LPUSH.
 
         Raises ConfigurationError if it is neither a stream nor a list, TransientError if the server
         is away.
         """
-        return open_queue(self.client(), key)
+        return open_queue(self.client(), key, left_push=left_push)
 
     def survey(self, keys: Sequence[str]) -> list[Backlog]:
-        """Ask Redis, in two round trips, what the keys hold; the answers come in their order.
+        """Ask Redis what the keys hold; the answers come in their order.
+
+        Takes two round trips, and two more where there are lists.
 
         Raises TransientError if the server is away.
         """
@@ -93,8 +97,12 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
             kinds = [kind.decode() for kind in self._pipelined([("TYPE", key) for key in keys])]
             questions = [_question(kind, key) for kind, key in zip(kinds, keys, strict=True)]
             answers = iter(self._pipelined([question for question in questions if question]))
+            maybe_lists = [
+                key for key, kind in zip(keys, kinds, strict=True) if kind in ("list", "none")
+            ]
+            flying = in_flight(self.client(), maybe_lists)
         return [
-            _backlog(key, kind, next(answers) if question else None)
+            _backlog(key, kind, next(answers) if question else None, flying.get(key))
             for key, kind, question in zip(keys, kinds, questions, strict=True)
         ]
 
@@ -196,7 +204,9 @@ def _question(kind: str, key: str) -> tuple[str, ...] | None:
     return ("LLEN", key) if kind == "list" else None
 
 
-def _backlog(key: str, kind: str, answer: Any) -> Backlog:
+def _backlog(key: str, kind: str, answer: Any, flying: int | None) -> Backlog:
     if kind == "stream":
         return Backlog(key, kind, int(answer["length"]), answer["last-generated-id"].decode())
-    return Backlog(key, kind, int(answer or 0), None)
+    if flying is None:
+        return Backlog(key, kind, int(answer or 0), None)
+    return Backlog(key, "list", int(answer or 0) + flying, None)

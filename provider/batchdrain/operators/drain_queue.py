@@ -44,7 +44,8 @@ class DrainQueueOperator(BaseOperator):
     The newest drain of a queue owns it: an older one ends with success at its next batch. A retry
     goes on after the last commit. `table` is the one that the queue's key names, unless given.
     `parents` maps queues to entry ids that they have to pass first; the wait for them ends when
-    they make no progress for `parent_wait` seconds. `accept_rewound` takes a queue that holds less
+    they make no progress for `parent_wait` seconds. `left_push` is for a list that producers fill
+    with LPUSH: true, or the names of such tables. `accept_rewound` takes a queue that holds less
     than PostgreSQL has applied as it is. Arguments left out come from section `[batchdrain]`;
     Params of the same name come first.
     """
@@ -80,6 +81,7 @@ class DrainQueueOperator(BaseOperator):
         max_seconds: float | str | None = None,
         max_refused_share: float | str | None = None,
         brake_after: int | None = None,
+        left_push: bool | str | Sequence[str] | None = None,
         scope: Mapping[str, str] | str | None = None,
         statement_style: str | None = None,
         accept_rewound: bool = False,
@@ -102,6 +104,7 @@ class DrainQueueOperator(BaseOperator):
         self.max_seconds = max_seconds
         self.max_refused_share = max_refused_share
         self.brake_after = brake_after
+        self.left_push = left_push
         self.scope = scope
         self.statement_style = statement_style
         self.accept_rewound = accept_rewound
@@ -157,7 +160,8 @@ class DrainQueueOperator(BaseOperator):
             stop.set()
         engine = postgres_hook.engine(name, queue=self.queue_key, run=_run(context))
         with contextlib.closing(redis_hook), engine:
-            queue = redis_hook.open_queue(self.queue_key)
+            left_push = options.LEFT_PUSH.read(self.left_push).covers(key.table_name)
+            queue = redis_hook.open_queue(self.queue_key, left_push=left_push)
             table = self._prepare(context, postgres_hook, name, observer)
             self._engine = engine
             try:

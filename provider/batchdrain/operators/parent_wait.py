@@ -10,7 +10,7 @@ import psycopg
 
 from batchdrain.drain import StopSignal
 from batchdrain.engine.position import Position, positions
-from batchdrain.queues.stream_ids import as_numbers
+from batchdrain.queues.message_ids import as_numbers
 
 POLL_SECONDS = 0.25
 

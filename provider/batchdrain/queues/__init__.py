@@ -1,1 +1,1 @@
-"""Reads messages from Redis streams. Knows neither PostgreSQL nor Airflow."""
+"""Reads messages from Redis streams and lists. Knows neither PostgreSQL nor Airflow."""

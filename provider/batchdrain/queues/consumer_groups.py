@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from redis import exceptions
 
-from batchdrain.queues.stream_ids import as_numbers
+from batchdrain.queues.message_ids import as_numbers
 
 OUR_GROUP = b"batchdrain"
 """The group that is moved along with the position, if it exists; nothing is read through it."""

@@ -72,5 +72,7 @@ def _translation(error: Exception, server: str, key: str) -> BatchdrainError:
             "make its connection a cluster connection"
         )
     if "WRONGTYPE " in str(error):
-        return ConfigurationError(f"queue key {key} is no longer a stream; see who replaced it")
+        return ConfigurationError(
+            f"queue key {key}, or a key beside it, has become another type; see who replaced it"
+        )
     return SystemicError(f"Redis at {server} refuses to work on {key}: {error}")

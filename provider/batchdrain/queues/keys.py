@@ -57,7 +57,12 @@ class QueueKey:
 
     def derived(self, name: str) -> str:
         """Return a key of our own beside the queue; a Redis Cluster keeps it in the same slot."""
-        return f"{{{self}}}:{name}"
+        return derived(str(self), name)
+
+
+def derived(key: str, name: str) -> str:
+    """Return a key of our own beside the queue with this key."""
+    return f"{{{key}}}:{name}"
 
 
 def keys_of(table: str, shards: int | None = None, prefix: str = PREFIX) -> tuple[QueueKey, ...]:

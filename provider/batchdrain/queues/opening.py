@@ -13,8 +13,10 @@ from redis import exceptions
 from batchdrain.errors import ConfigurationError
 from batchdrain.queues.failures import address, translated
 from batchdrain.queues.keys import PREFIX, QueueKey
-from batchdrain.queues.queue import Queue
-from batchdrain.queues.stream import MAX_CLAIM_BYTES, StreamQueue
+from batchdrain.queues.list import ListQueue
+from batchdrain.queues.list_keys import ListKeys, queue_of
+from batchdrain.queues.queue import MAX_CLAIM_BYTES, Queue
+from batchdrain.queues.stream import StreamQueue
 
 _OLDEST_REDIS = (7, 0)
 _KEYS_PER_STEP = 1_000
@@ -24,23 +26,30 @@ _log = logging.getLogger(__name__)
 
 
 def open_queue(
-    client: redis.Redis, key: str | QueueKey, *, max_bytes: int = MAX_CLAIM_BYTES
+    client: redis.Redis,
+    key: str | QueueKey,
+    *,
+    max_bytes: int = MAX_CLAIM_BYTES,
+    left_push: bool = False,
 ) -> Queue:
-    """Return the queue behind a key; a key that doesn't exist is taken for an empty stream.
+    """Return the queue behind a key.
 
-    `max_bytes` bounds a claim. Raises ConfigurationError if the client decodes answers, the server
-    is older than Redis 7.0, or the key is no stream; TransientError if the server is away.
+    An empty list has no key in Redis; the counter beside it tells that it is one. A key without
+    either is taken for an empty stream. `max_bytes` bounds a claim, `left_push` tells that
+    producers fill the queue with LPUSH if it is a list. Raises ConfigurationError if the client
+    decodes answers, the server is older than Redis 7.0, or the key is neither stream nor list;
+    TransientError if the server is away.
     """
     name = str(key)
     _check_bytes(client)
     with translated(client, name):
         _check_version(client)
         answer: Any = client.type(name)
-    kind = answer.decode()
+        kind = answer.decode()
+        if kind == "none" and client.exists(ListKeys(name).counter):
+            kind = "list"
     if kind == "list":
-        raise ConfigurationError(
-            f"queue key {name} is a list: lists are not drained by this version; use a stream"
-        )
+        return ListQueue(client, name, max_bytes=max_bytes, left_push=left_push)
     if kind not in ("stream", "none"):
         raise ConfigurationError(
             f"queue key {name} is a {kind}, neither stream nor list; remove it or choose another "
@@ -52,17 +61,19 @@ def open_queue(
 def scan_keys(client: redis.Redis, prefix: str = PREFIX) -> tuple[QueueKey, ...]:
     """Find the keys of all streams and lists under a prefix, sorted.
 
-    Goes through the whole key space, in steps that don't hold Redis up. Keys that name no table
-    are left out, and logged; keys derived from queues begin with a brace and are not met. Raises
-    TransientError if the server is away, ConfigurationError if it refuses.
+    A list that is empty, or wholly in flight, has no key and is found by its counter. Goes through
+    the whole key space, in steps that don't hold Redis up. Keys that name no table are left out,
+    and logged. Raises TransientError if the server is away, ConfigurationError if it refuses.
     """
     found: set[QueueKey] = set()
     pattern = _GLOB_SIGNS.sub(r"\\\1", prefix) + ":*"
+    searches = (("STREAM", pattern), ("LIST", pattern), ("STRING", ListKeys(pattern).counter))
     with translated(client, pattern):
-        for kind in ("STREAM", "LIST"):
-            for key in client.scan_iter(match=pattern, count=_KEYS_PER_STEP, _type=kind):
+        for kind, match in searches:
+            for key in client.scan_iter(match=match, count=_KEYS_PER_STEP, _type=kind):
                 try:
-                    found.add(QueueKey.parse(key, prefix))
+                    queue = queue_of(key) if kind == "STRING" else key
+                    found.add(QueueKey.parse(queue, prefix))
                 except ConfigurationError as error:
                     _log.warning("Left out: %s", error)
     return tuple(sorted(found, key=str))

@@ -12,6 +12,10 @@ START = "0-0"
 """The position of a queue of which nothing has been applied."""
 
 
+MAX_CLAIM_BYTES = 32 * 1024 * 1024
+"""How many bytes of messages a claim holds; it stops at the first message beyond."""
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One stream entry or list element, its bytes untouched.
 
@@ -28,9 +32,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 class Standing:
     """How a queue compares with its position, read in one atomic step.
 
-    `unread` counts the messages behind the position, `unsettled` those at or below it that Redis
-    still holds (applied, but not yet settled). `lost` counts messages that Redis dropped before
-    they were read; `rewound` holds a sentence when Redis has less than PostgreSQL has applied.
+    `unread` counts the messages behind the position, claimed or not; `unsettled` those at or below
+    it that Redis still holds (applied, but not yet settled). `lost` counts messages that Redis
+    dropped before they were read; `rewound` holds a sentence when Redis has less than PostgreSQL
+    has applied, or otherwise doesn't go on where the position ends.
     """
 
     unread: int
@@ -72,8 +77,25 @@ class Queue(Protocol):
         """
         ...
 
+    def take(self, owner: str) -> None:
+        """Let only the drain with this token claim, settle, give back and accept from now on.
+
+        Where reading changes nothing in Redis this does nothing. Elsewhere those methods raise
+        HandedOverError once another drain has taken the queue. Called before `standing` is asked
+        for, by a drain that owns the queue's position; it then looks whether it still does.
+        """
+        ...
+
     def claim(self, limit: int, after: str) -> Sequence[Message]:
-        """Read at most `limit` messages behind the position `after`, oldest first."""
+        """Read at most `limit` messages behind the position `after`, oldest first.
+
+        Claiming again with the same `after` returns the same messages. Raises QueueRewoundError if
+        Redis doesn't go on where the position ends.
+        """
+        ...
+
+    def give_back(self, position: str) -> None:
+        """Leave what was claimed behind `position` as if it had not been."""
         ...
 
     def settle(self, upto: str, ids: Sequence[str]) -> int:

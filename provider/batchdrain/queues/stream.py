@@ -12,18 +12,15 @@ import redis
 from redis import exceptions
 
 from batchdrain.errors import ConfigurationError, TransientError
+from batchdrain.queues.blocking import longest_block
 from batchdrain.queues.chunks import ChunkSize
 from batchdrain.queues.consumer_groups import ConsumerGroups, GroupsNow, is_no_such_key
 from batchdrain.queues.failures import address, translated
-from batchdrain.queues.queue import START, Message, Standing
-from batchdrain.queues.stream_ids import as_numbers
-
-MAX_CLAIM_BYTES = 32 * 1024 * 1024
-"""How many bytes of messages a claim holds; it stops at the first message beyond."""
+from batchdrain.queues.message_ids import as_numbers
+from batchdrain.queues.queue import MAX_CLAIM_BYTES, START, Message, Standing
 
 _DATA = b"data"
 _IDS_PER_COMMAND = 1_000
-_LONGEST_BLOCK = 1.0
 _CENSUS_ATTEMPTS = 10
 
 _Entry = tuple[bytes, dict[bytes, bytes]]
@@ -136,6 +133,12 @@ class StreamQueue:
             position = census.newest or START
         return position, facts.added - (facts.length - census.upto)
 
+    def take(self, owner: str) -> None:
+        """Do nothing: entries are read where they are, whoever reads them."""
+
+    def give_back(self, position: str) -> None:
+        """Do nothing: entries that were read are still where they were."""
+
     def claim(self, limit: int, after: str) -> Sequence[Message]:
         """Read at most `limit` messages behind the position `after`, oldest first.
 
@@ -189,7 +192,9 @@ class StreamQueue:
         with self._errors():
             while True:
                 left = deadline - time.monotonic()
-                block = max(1, int(min(left, self._longest_block()) * 1000)) if left > 0 else None
+                block = (
+                    max(1, int(min(left, longest_block(self._client)) * 1000)) if left > 0 else None
+                )
                 if self._client.xread({self._key: after}, count=1, block=block):
                     return True
                 if block is None:
@@ -197,15 +202,6 @@ class StreamQueue:
 
     def _errors(self) -> AbstractContextManager[None]:
         return translated(self._client, self._key)
-
-    def _longest_block(self) -> float:
-        """Return seconds to block in one command, well below the client's own time-out."""
-        pool = getattr(self._client, "connection_pool", None)
-        timeout: float | None = getattr(pool, "connection_kwargs", {}).get("socket_timeout")
-        if timeout is None:
-            return _LONGEST_BLOCK
-        # Redis may see a tenth of a second late that a client has been blocked long enough.
-        return min(_LONGEST_BLOCK, max(0.001, timeout / 2 - 0.1))
 
     def _range(self, start: str, end: str, count: int) -> list[_Entry]:
         entries: Any = self._client.xrange(self._key, start, end, count)

@@ -17,10 +17,16 @@ _CHILD = Path(__file__).parents[2] / "drain_child.py"
 
 
 @pytest.fixture
-def lab(database: str, redis_url: str) -> Iterator[Lab]:
+def kind() -> str:
+    """The kind of the lab's queue, unless a test is parametrized with others."""
+    return "stream"
+
+
+@pytest.fixture
+def lab(database: str, redis_url: str, kind: str) -> Iterator[Lab]:
     """A lab on the session's servers."""
     with redis_of(redis_url) as client:
-        opened = Lab(database, redis_url, client)
+        opened = Lab(database, redis_url, client, kind)
         opened.sql(TABLE)
         yield opened
 
@@ -28,9 +34,11 @@ def lab(database: str, redis_url: str) -> Iterator[Lab]:
 class Child:
     """A drain in a process of its own, see drain_child."""
 
-    def __init__(self, postgres: str, redis: str, point: str = "", spared: int = 0) -> None:
+    def __init__(
+        self, postgres: str, redis: str, point: str = "", spared: int = 0, kind: str = "stream"
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(_CHILD), postgres, redis, point, str(spared)],
+            [sys.executable, str(_CHILD), postgres, redis, point, str(spared), kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -66,12 +74,12 @@ class Child:
 
 
 @pytest.fixture
-def child() -> Iterator[Callable[..., Child]]:
+def child(kind: str) -> Iterator[Callable[..., Child]]:
     """Start drains in processes of their own, which end with the test."""
     started: list[Child] = []
 
     def start(postgres: str, redis: str, point: str = "", spared: int = 0) -> Child:
-        started.append(Child(postgres, redis, point, spared))
+        started.append(Child(postgres, redis, point, spared, kind))
         return started[-1]
 
     yield start

@@ -9,6 +9,8 @@ from batchdrain.errors import TransientError
 from drain_lab import QUICK, Lab, Notes, insert
 from proxy import Fate, PostgresProxy
 
+pytestmark = pytest.mark.parametrize("kind", ["stream", "list"])
+
 FATES = [Fate.REQUEST_LOST, Fate.REQUEST_LATE, Fate.REPLY_LOST]
 
 

@@ -14,18 +14,23 @@ from batchdrain.drain import BatchReport, DrainLimits, Ending, StopSignal
 from batchdrain.errors import TransientError
 from drain_lab import KEY, Lab, Notes, insert
 
+BOTH = pytest.mark.parametrize("kind", ["stream", "list"])
+
 _CHILD = Path(__file__).parents[2] / "drain_child.py"
 
 
+@BOTH
 @pytest.mark.parametrize(("most", "expected"), [(1, 1), (99, 99), (100, 100), (150, 150)])
 def test_max_records_is_kept_to_the_record(lab: Lab, most: int, expected: int) -> None:
     lab.push(map(insert, range(250)))
     outcome = lab.drain(limits=DrainLimits(batch_records=100, max_records=most))
     assert (outcome.ending, outcome.records) == (Ending.MAX_RECORDS, expected)
     assert outcome.left == 250 - expected
+    assert lab.in_flight() == []
     assert lab.position().owner is None
 
 
+@BOTH
 def test_messages_are_never_split(lab: Lab) -> None:
     """The message that reaches a limit is the last of its batch, or of the drain."""
     many = [{"payload": n} for n in range(60)]
@@ -36,23 +41,30 @@ def test_messages_are_never_split(lab: Lab) -> None:
     assert (outcome.ending, outcome.records, outcome.left) == (Ending.MAX_RECORDS, 180, 2)
 
 
+@BOTH
 def test_max_seconds_ends_a_drain_at_a_batch_boundary(lab: Lab) -> None:
     lab.push(map(insert, range(250)))
     notes = Notes(lambda report: time.sleep(0.3))
     outcome = lab.drain(limits=DrainLimits(batch_records=100, max_seconds=0.2), observer=notes)
     assert (outcome.ending, outcome.records, outcome.left) == (Ending.MAX_SECONDS, 100, 150)
+    assert lab.in_flight() == []
+    lab.drain()
+    assert lab.sql("SELECT payload FROM t ORDER BY id") == list(range(250))
 
 
+@BOTH
 def test_a_stop_signal_ends_a_drain_at_a_batch_boundary(lab: Lab) -> None:
     lab.push(map(insert, range(250)))
     stop = StopSignal()
     outcome = lab.drain(stop=stop, observer=Notes(lambda report: stop.set()))
     assert (outcome.ending, outcome.records, outcome.left) == (Ending.STOPPED, 100, 150)
+    assert lab.in_flight() == []
     assert lab.drain(stop=stop).messages == 0
     lab.drain()
     lab.assert_all_applied_once(range(250))
 
 
+@BOTH
 def test_a_stopped_and_cancelled_drain_ends_in_the_middle_of_a_statement(lab: Lab) -> None:
     """As on_kill does it: the batch at hand is rolled back, at once and without an error."""
     lab.sql(
@@ -94,6 +106,7 @@ def test_without_a_stop_signal_an_absent_server_is_a_transient_error(lab: Lab) -
         lab.drain(engine, limits=DrainLimits(attempts=2, first_pause=0.01))
 
 
+@BOTH
 def test_batches_are_bounded_in_bytes(lab: Lab) -> None:
     """Large messages make small batches; one that is larger than a batch goes alone."""
     lab.sql("ALTER TABLE t ADD note text")
@@ -113,16 +126,22 @@ BACKLOG = 50_000
 FILL = """
 for n = 1, ARGV[1] do
     local record = '{"id":' .. n .. ',"payload":1,"note":"' .. string.rep('x', 100) .. '"}'
-    redis.call('XADD', KEYS[1], '*', 'data', '{"operation":"INSERT","record":' .. record .. '}')
+    local message = '{"operation":"INSERT","record":' .. record .. '}'
+    if ARGV[2] == 'stream' then
+        redis.call('XADD', KEYS[1], '*', 'data', message)
+    else
+        redis.call('RPUSH', KEYS[1], message)
+    end
 end"""
 
 
+@BOTH
 def test_memory_does_not_grow_with_the_backlog(lab: Lab) -> None:
     """50,000 messages (over 8 MB, some 40 MB in Python) need no more than the first 10,000 did."""
     lab.sql("ALTER TABLE t ADD note text")
-    lab.client.eval(FILL, 1, KEY, BACKLOG)
+    lab.client.eval(FILL, 1, KEY, BACKLOG, lab.kind)
     early, late, ending = subprocess.run(
-        [sys.executable, str(_CHILD), lab.database, lab.redis_url, "memory", "0"],
+        [sys.executable, str(_CHILD), lab.database, lab.redis_url, "memory", "0", lab.kind],
         check=True,
         capture_output=True,
         text=True,
@@ -131,4 +150,4 @@ def test_memory_does_not_grow_with_the_backlog(lab: Lab) -> None:
     assert ending == "empty"
     assert int(late) - int(early) < 4 * 1024
     assert lab.logged() == (BACKLOG, BACKLOG, 0, 0)
-    assert lab.client.xlen(KEY) == 0
+    assert lab.depth() == 0

@@ -13,26 +13,29 @@ import pytest
 from batchdrain.demo.servers import PostgresServer, ValkeyServer
 from batchdrain.drain import BatchReport, DrainLimits, Ending
 from batchdrain.errors import SystemicError, TransientError
-from batchdrain.queues.stream import StreamQueue
+from batchdrain.queues.queue import Queue
 from drain_lab import KEY, QUICK, TABLE, Lab, Notes, insert, redis_of
 
+BOTH = pytest.mark.parametrize("kind", ["stream", "list"])
 IMPATIENT = DrainLimits(batch_records=100, attempts=2, first_pause=0.01)
 
 
 @pytest.fixture
-def postgres_lab(own_postgres: PostgresServer, own_database: str, redis_url: str) -> Iterator[Lab]:
+def postgres_lab(
+    own_postgres: PostgresServer, own_database: str, redis_url: str, kind: str
+) -> Iterator[Lab]:
     """A lab whose PostgreSQL may be stopped."""
     with redis_of(redis_url) as client:
-        lab = Lab(own_database, redis_url, client)
+        lab = Lab(own_database, redis_url, client, kind)
         lab.sql(TABLE)
         yield lab
 
 
 @pytest.fixture
-def valkey_lab(own_valkey: ValkeyServer, database: str) -> Iterator[Lab]:
+def valkey_lab(own_valkey: ValkeyServer, database: str, kind: str) -> Iterator[Lab]:
     """A lab whose Valkey may be stopped."""
     with redis_of(own_valkey.url) as client:
-        lab = Lab(database, own_valkey.url, client)
+        lab = Lab(database, own_valkey.url, client, kind)
         lab.sql(TABLE)
         yield lab
 
@@ -42,6 +45,7 @@ def once(action: Callable[[], None], batch: int = 2) -> Callable[[BatchReport], 
     return lambda report: action() if report.number == batch else None
 
 
+@BOTH
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_drain_outlives_a_restart_of_postgresql(
     postgres_lab: Lab, own_postgres: PostgresServer, end: str
@@ -64,6 +68,7 @@ def test_a_drain_outlives_a_restart_of_postgresql(
     lab.assert_all_applied_once(range(500))
 
 
+@BOTH
 def test_a_crash_of_postgresql_inside_a_batch_repeats_only_that_batch(
     postgres_lab: Lab, own_postgres: PostgresServer
 ) -> None:
@@ -91,6 +96,7 @@ def test_a_crash_of_postgresql_inside_a_batch_repeats_only_that_batch(
     lab.assert_all_applied_once(range(300))
 
 
+@BOTH
 def test_postgresql_away_for_good_consumes_nothing(
     postgres_lab: Lab, own_postgres: PostgresServer
 ) -> None:
@@ -99,7 +105,7 @@ def test_postgresql_away_for_good_consumes_nothing(
     lab.push(map(insert, range(300)))
     with pytest.raises(TransientError, match="PostgreSQL could not take"):
         lab.drain(observer=Notes(once(own_postgres.stop, 1)), limits=IMPATIENT)
-    assert lab.client.xlen(KEY) == 200
+    assert lab.depth() == 200
     with pytest.raises(TransientError):
         lab.drain(limits=IMPATIENT)
     own_postgres.start()
@@ -108,6 +114,7 @@ def test_postgresql_away_for_good_consumes_nothing(
     lab.assert_all_applied_once(range(300))
 
 
+@BOTH
 def test_a_drain_outlives_a_restart_of_valkey(valkey_lab: Lab, own_valkey: ValkeyServer) -> None:
     """Away between a batch and the claim of the next."""
     lab = valkey_lab
@@ -125,6 +132,7 @@ def test_a_drain_outlives_a_restart_of_valkey(valkey_lab: Lab, own_valkey: Valke
     lab.assert_all_applied_once(range(500))
 
 
+@BOTH
 def test_valkey_away_for_good_fails_the_drain_and_loses_nothing(
     valkey_lab: Lab, own_valkey: ValkeyServer
 ) -> None:
@@ -139,22 +147,28 @@ def test_valkey_away_for_good_fails_the_drain_and_loses_nothing(
     lab.assert_all_applied_once(range(300))
 
 
-class UnsettledQueue(StreamQueue):
+class UnsettledQueue:
     """A queue that can be read but not relieved, for as long as `broken`."""
 
-    broken: Exception | None = None
+    def __init__(self, queue: Queue, broken: Exception) -> None:
+        self._queue = queue
+        self.broken: Exception | None = broken
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
 
     def settle(self, upto: str, ids: Sequence[str]) -> int:
         if self.broken is not None:
             raise self.broken
-        return super().settle(upto, ids)
+        return self._queue.settle(upto, ids)
 
     def settle_leftovers(self, position: str) -> int:
         if self.broken is not None:
             raise self.broken
-        return super().settle_leftovers(position)
+        return self._queue.settle_leftovers(position)
 
 
+@BOTH
 @pytest.mark.parametrize("error", [TransientError("away"), SystemicError("XDEL refused")])
 def test_a_failed_settle_is_only_noted_and_done_by_a_later_drain(
     lab: Lab, error: Exception
@@ -164,8 +178,7 @@ def test_a_failed_settle_is_only_noted_and_done_by_a_later_drain(
     It is tried after each batch, and once more at the end.
     """
     lab.push(map(insert, range(250)))
-    queue = UnsettledQueue(lab.client, KEY)
-    queue.broken = error
+    queue = UnsettledQueue(lab.queue(), error)
     notes = Notes()
     outcome = lab.drain(queue=queue, observer=notes)
     assert (outcome.ending, outcome.applied, outcome.left) == (Ending.EMPTY, 250, 250)
@@ -173,7 +186,7 @@ def test_a_failed_settle_is_only_noted_and_done_by_a_later_drain(
     assert "could not be relieved of 100 applied messages" in notes.sentences[0]
     lab.push(map(insert, range(250, 300)))
     assert lab.drain(queue=queue, observer=notes).applied == 50
-    assert lab.client.xlen(KEY) == 300
+    assert lab.depth() == 300
     queue.broken = None
     assert lab.drain(queue=queue).messages == 0
     lab.assert_all_applied_once(range(300))
@@ -217,12 +230,13 @@ def test_a_transient_failure_that_a_message_always_causes_names_it(lab: Lab) -> 
         lab.drain(limits=limits)
     assert time.monotonic() - started < 10
     assert lab.payloads() == list(range(777))
-    assert lab.client.xlen(KEY) == 223
+    assert lab.depth() == 223
     lab.sql("ALTER TABLE t DISABLE TRIGGER conflict")
     assert lab.drain().applied == 223
     lab.assert_all_applied_once(range(1000))
 
 
+@BOTH
 def test_batches_are_small_only_until_the_trouble_is_over(lab: Lab) -> None:
     """A conflict that passes costs a few small batches."""
     lab.sql(CONFLICT)

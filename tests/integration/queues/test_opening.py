@@ -45,10 +45,42 @@ def test_a_key_that_does_not_exist_is_an_empty_queue(redis_client: redis.Redis) 
     assert (queue.depth(), queue.baseline(), list(queue.claim(1, START))) == (0, 0, [])
 
 
-def test_a_list_is_refused_by_this_version(redis_client: redis.Redis) -> None:
+def test_a_list_is_opened(redis_client: redis.Redis) -> None:
     redis_client.rpush(KEY, "1")
-    with pytest.raises(ConfigurationError, match="is a list: lists are not drained"):
-        open_queue(redis_client, KEY)
+    queue = open_queue(redis_client, QueueKey.parse(KEY))
+    assert (queue.key, queue.kind, queue.depth()) == (KEY, "list", 1)
+
+
+@pytest.mark.parametrize(("left_push", "first"), [(False, b"1"), (True, b"3")])
+def test_a_list_is_read_from_the_end_at_which_producers_do_not_push(
+    redis_client: redis.Redis, left_push: bool, first: bytes
+) -> None:
+    redis_client.rpush(KEY, "1", "2", "3")
+    queue = open_queue(redis_client, KEY, left_push=left_push)
+    queue.take("drain")
+    [message] = queue.claim(1, START)
+    assert message.body == first
+
+
+def test_a_list_that_is_wholly_in_flight_is_still_a_list(redis_client: redis.Redis) -> None:
+    """Redis removes the key of a list that has become empty."""
+    redis_client.rpush(KEY, "1", "2")
+    first = open_queue(redis_client, KEY)
+    first.take("killed")
+    first.claim(10, START)
+    assert not redis_client.exists(KEY)
+    queue = open_queue(redis_client, KEY)
+    assert (queue.kind, queue.depth()) == ("list", 2)
+    assert [str(key) for key in scan_keys(redis_client)] == [KEY]
+
+
+def test_a_list_that_was_drained_and_is_empty_is_still_a_list(redis_client: redis.Redis) -> None:
+    redis_client.rpush(KEY, "1")
+    first = open_queue(redis_client, KEY)
+    first.take("drain")
+    first.settle("1-1", [message.id for message in first.claim(10, START)])
+    queue = open_queue(redis_client, KEY)
+    assert (queue.kind, queue.depth()) == ("list", 0)
 
 
 def test_a_hash_is_neither_stream_nor_list(redis_client: redis.Redis) -> None:
@@ -142,10 +174,14 @@ def test_scanning_finds_streams_and_lists_sorted(redis_client: redis.Redis) -> N
     ):
         redis_client.xadd(key, {"data": "1"})
     redis_client.rpush("batchdrain:l", "1")
+    redis_client.set("{batchdrain:e}:seq", "4")
+    redis_client.set("{other:e}:seq", "4")
+    redis_client.rpush("{batchdrain:f}:inflight:1", "1")
     redis_client.hset("batchdrain:h", "a", "1")
     assert [str(key) for key in scan_keys(redis_client)] == [
         "batchdrain:a.t:3",
         "batchdrain:b",
+        "batchdrain:e",
         "batchdrain:l",
     ]
 

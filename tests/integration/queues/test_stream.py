@@ -536,5 +536,5 @@ def test_a_key_that_became_something_else_is_a_configuration_error(
         lambda: queue.settle_leftovers("1-1"),
         lambda: queue.wait(START, 0),
     ):
-        with pytest.raises(ConfigurationError, match="no longer a stream"):
+        with pytest.raises(ConfigurationError, match="has become another type"):
             action()

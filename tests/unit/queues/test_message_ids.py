@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchdrain.queues.stream_ids import as_numbers
+from batchdrain.queues.message_ids import as_numbers
 
 
 @pytest.mark.parametrize(
