@@ -26,6 +26,9 @@ from batchdrain.engine.transaction import BEGIN, COMMIT, Command, roll_back, sen
 _FEW = 32
 """So many keys that do not convert are singled out; with more the batch goes record by record."""
 
+_ABOUT_VALUES = (FailureClass.REFUSED, FailureClass.PASSING)
+"""hstore, ltree, tsvector, regclass … refuse a value with a code of class 42."""
+
 
 class RefusedError(Exception):
     """PostgreSQL refused a question because of the values in it."""
@@ -131,14 +134,23 @@ class Questioner:
         if asked not in self._same:
             if len(self._same) > 10_000:
                 self._same.clear()
+            question = same_value(self._columns[scope.column])
             pair = b'{"a":%b,"b":%b}' % (own, envelope)
             try:
-                self._same[asked] = self._ask(
-                    same_value(self._columns[scope.column]), pair.decode()
-                )
+                self._same[asked] = self._ask(question, pair.decode())
             except RefusedError as error:
+                self._check_question(question)
                 self._same[asked] = _in_field(error, scope.column)
         return self._same[asked]
+
+    def _check_question(self, question: str) -> None:
+        """Raise psycopg.Error when PostgreSQL does not take the question, whatever the values."""
+        try:
+            self._ask(question, "{}")
+        except RefusedError as error:
+            cause = error.__cause__
+            if isinstance(cause, psycopg.Error) and failure_of(cause) is FailureClass.PASSING:
+                raise cause from None
 
     def _number_keys(self, found: Classified) -> None:
         asked = [ready for ready in found.ready if not isinstance(ready.identity, Alone)]
@@ -146,7 +158,7 @@ class Questioner:
             numbers = self._numbers(asked)
         except psycopg.Error as error:
             roll_back(self._connection)
-            if failure_of(error) is not FailureClass.REFUSED:
+            if failure_of(error) not in _ABOUT_VALUES:
                 raise
             asked = self._convertible(asked)
             if not asked:
@@ -210,7 +222,7 @@ class Questioner:
         try:
             cursors = send(self._connection, [Command(text, (value,))])
         except psycopg.Error as error:
-            if failure_of(error) is not FailureClass.REFUSED:
+            if failure_of(error) not in _ABOUT_VALUES:
                 raise
             send(self._connection, [Command("ROLLBACK TO SAVEPOINT question", prepare=False)])
             raise RefusedError(refusal_of(error)) from error
