@@ -122,7 +122,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", help="names to measure, with * and ?, divided by commas")
     parser.add_argument("--quick", action="store_true", help="few records; judges no claims")
     options = parser.parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
+    # Where there is no terminal, rich would cut the names off.
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     with _surroundings():
         run = _Run(QUICK if options.quick else FULL, options.only, console.print)
         report = run.report()

@@ -31,12 +31,13 @@ _INSERTS: dict[str, Competitor] = {
 
 _SLOW = (
     "_one_row",
-    "_insert_rows",
+    "_execute_loop",
     "_one_by_one",
     "_savepoints",
     "update_values",
     "update_set_statements",
 )
+"""How the names of measurements end that take seconds."""
 
 
 def cases(scenarios: Mapping[str, Scenario], near: Servers, far: Servers) -> list[Case]:

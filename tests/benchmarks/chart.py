@@ -15,7 +15,7 @@ CHART = Path("docs") / "images" / "bench.svg"
 _PANELS = ("INSERT", "UPDATE", "DELETE", "INSERT with bad records")
 _LEFT_OUT = ("insert_recordset_in_turn",)
 
-_WIDTH, _LABELS, _BARS, _ROW, _HEADING = 860, 310, 450, 22, 40
+_WIDTH, _LABELS, _BARS, _ROW, _HEADING = 880, 335, 450, 22, 40
 _OURS, _OTHERS, _LIMIT, _TEXT, _GREY = "#1a7f6b", "#b9c0c8", "#dfe3e7", "#1f2328", "#59636e"
 
 

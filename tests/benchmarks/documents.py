@@ -41,6 +41,20 @@ def claims(report: Report) -> str:
     return "\n".join(lines)
 
 
+def summary(report: Report) -> str:
+    """Return a short table for the README: three operations, four ways, in records/s."""
+    lines = [
+        "| records/s | one row at a time | executemany | **batchdrain** | COPY, the limit |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for operation in ("insert", "update", "delete"):
+        ways = (f"{operation}_{way}" for way in ("one_row", "executemany", "recordset"))
+        found = [report.rates.get(name) for name in (*ways, f"{operation}_copy_limit")]
+        shown = (f"{spread.median:,.0f}" if spread else "" for spread in found)
+        lines.append(f"| {operation.upper()} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
 def rates(report: Report) -> str:
     """Return all rates as tables, in records/s."""
     return "\n".join(_rates(report))
@@ -81,6 +95,7 @@ def main() -> int:
         return 1
     report = Report.read()
     parts: dict[str, Callable[[Report], str]] = {
+        "summary": summary,
         "claims": claims,
         "rates": rates,
         "environment": environment,

@@ -7,7 +7,7 @@ OURS = "batchdrain"
 
 INSERT = {
     "insert_one_row": "one row at a time, autocommit",
-    "insert_execute_loop": "execute() in a loop, one transaction per batch",
+    "insert_execute_loop": "execute() in a loop, committed per batch",
     "insert_insert_rows": "PostgresHook.insert_rows",
     "insert_values": "batchdrain, style values",
     "insert_execute_values": "psycopg2 execute_values",
@@ -36,8 +36,8 @@ DELETE = {
     "delete_recordset": "batchdrain",
 }
 BAD = {
-    "bad_1pct_one_by_one": "1 % bad: failed batches one by one, autocommit",
-    "bad_1pct_savepoints": "1 % bad: failed batches one by one, savepoints",
+    "bad_1pct_one_by_one": "1 % bad: redone one by one, autocommit",
+    "bad_1pct_savepoints": "1 % bad: redone one by one, savepoints",
     "bad_01pct": "batchdrain, 0.1 % bad",
     "bad_1pct": "batchdrain, 1 % bad",
     "bad_10pct": "batchdrain, 10 % bad",
