@@ -24,6 +24,14 @@ def test_a_star_means_any_table():
     assert parse_allow_list(["*"]).any_table
 
 
+def test_a_list_covers_the_tables_that_it_names_or_all():
+    allowed = parse_allow_list("airports, sales.orders:3")
+    assert allowed.covers("airports")
+    assert allowed.covers("sales.orders")
+    assert not allowed.covers("orders")
+    assert parse_allow_list("*").covers("orders")
+
+
 def test_a_list_is_cut_down_only_to_tables_that_it_has():
     allowed = parse_allow_list("airports, flights:2")
     assert allowed.only(["flights"]).keys("q") == ("q:flights:0", "q:flights:1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchdrain import configuration as options
+from batchdrain.allow_list import AllowedTable, AllowList
 from batchdrain.errors import ConfigurationError
 from batchdrain.queues.message import OWN_MEMBERS, decode
 
@@ -37,6 +38,11 @@ def test_a_param_comes_before_the_argument_the_section_and_the_default(monkeypat
         (options.MAX_REFUSED_SHARE, "0.25", 0.25),
         (options.CADENCE, "300", 300),
         (options.TIMEZONE, "America/Mexico_City", "America/Mexico_City"),
+        (options.LEFT_PUSH, "none", AllowList()),
+        (options.LEFT_PUSH, False, AllowList()),
+        (options.LEFT_PUSH, True, AllowList(any_table=True)),
+        (options.LEFT_PUSH, "*", AllowList(any_table=True)),
+        (options.LEFT_PUSH, "a, s.b", AllowList((AllowedTable("a"), AllowedTable("s.b")))),
     ],
 )
 def test_a_good_value_is_taken(option, value, expected):
@@ -80,6 +86,8 @@ def test_a_good_value_is_taken(option, value, expected):
         (options.TABLES, "flights, flights"),
         (options.TABLES, "*, flights"),
         (options.TABLES, ","),
+        (options.LEFT_PUSH, "orders:4"),
+        (options.LEFT_PUSH, 1),
     ],
 )
 def test_a_bad_value_is_an_error_that_names_the_option(option, value):

@@ -142,6 +142,7 @@ def test_the_trigger_form_takes_several_tables():
         ("max_refused_share", 1.5),
         ("statement_style", "copy"),
         ("scope", "tenant"),
+        ("left_push", "orders:4"),
         ("scope", {"tenant": "record"}),
         ("tables", 5),
     ],
