@@ -1,8 +1,9 @@
 """The one loop that joins a queue and an engine: claim → apply → commit → settle.
 
 Exactly once rests on the position, which PostgreSQL holds and moves in the batch's own
-transaction. Redis is only ever read behind the position, and only relieved of what is at or
-below it; so whatever dies in between, the next drain goes on where the last commit was.
+transaction. Messages are only ever claimed behind the position, and only what is at or below it is
+removed from Redis; so whatever dies in between, the next drain goes on where the last commit was.
+What a drain has claimed and not applied it gives back, if it ends in good order.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -53,6 +54,25 @@ def test_it_returns_counts_and_announces_the_tables_asset(redis_client, connecti
     where = f"{connection.info.host}:{connection.info.port}/{connection.info.dbname}"
     assert asset.uri == f"postgres://{where}/public/things"
     assert extra["applied"] == 5
+
+
+@pytest.mark.parametrize("section", [None, "others, things"])
+def test_a_list_is_drained_from_the_end_at_which_producers_do_not_push(
+    redis_client, connection, monkeypatch, section
+):
+    """The argument says so, or the section: the UPDATE that came last is applied last."""
+    arguments: dict[str, Any] = {"left_push": True}
+    if section:
+        monkeypatch.setenv("AIRFLOW__BATCHDRAIN__LEFT_PUSH", section)
+        arguments = {}
+    renamed = {"operation": "UPDATE", "record": {"id": 1, "name": "last"}}
+    for message in (insert(id=1, name="first"), renamed):
+        redis_client.lpush(KEY, json.dumps(message))
+    counts = drain(**arguments).execute(drain_context())
+    assert (counts["applied"], counts["refused"], counts["left"]) == (2, 0, 0)
+    assert connection.execute("SELECT name FROM things").fetchall() == [("last",)]
+    redis_client.lpush(KEY, json.dumps(insert(id=2, name="again")))
+    assert drain(**arguments).execute(drain_context())["applied"] == 1
 
 
 def test_nothing_is_announced_when_nothing_was_applied(redis_client):

@@ -16,6 +16,7 @@ from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import ConfigurationError, SystemicError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
+from batchdrain.queues.queue import START
 
 pytestmark = pytest.mark.usefixtures("airflow_connections")
 
@@ -138,6 +139,13 @@ def test_depths_of_streams_lists_and_nothing(redis_client):
     stream = hook.survey(["batchdrain:a"])[0]
     assert stream.kind == "stream"
     assert stream.last_id == redis_client.xinfo_stream("batchdrain:a")["last-generated-id"].decode()
+    assert hook.scan("batchdrain") == ["batchdrain:a", "batchdrain:b"]
+    queue = hook.open_queue("batchdrain:b")
+    queue.take("drain")
+    queue.claim(2, START)
+    claimed, nothing = hook.survey(["batchdrain:b", "batchdrain:none"])
+    assert (claimed.kind, claimed.depth, claimed.last_id) == ("list", 2, None)
+    assert (nothing.kind, nothing.depth) == ("none", 0)
     assert hook.scan("batchdrain") == ["batchdrain:a", "batchdrain:b"]
     assert hook.depths([]) == {}
     assert hook.test_connection()[0] is True

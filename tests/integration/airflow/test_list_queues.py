@@ -15,6 +15,8 @@ from batchdrain.engine.position import create_state
 from batchdrain.operators.drain_queue import DrainQueueOperator
 from batchdrain.operators.list_queues import ListQueuesOperator
 from batchdrain.operators.pool_check import check_pool
+from batchdrain.queues.opening import open_queue
+from batchdrain.queues.queue import START
 from fix_drain_dag import insert, push
 from fix_task_context import TaskStandIn, drain_context
 
@@ -53,6 +55,21 @@ def test_queues_with_a_backlog_are_listed_with_the_ids_their_parents_have_to_pas
     ]
     chosen = listed(tables="flights:3, airports", chosen=["airports"])
     assert keys(chosen) == ["batchdrain:airports"]
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("allowed", ["airports", "*"])
+def test_a_list_is_listed_also_when_a_killed_drain_has_claimed_all_of_it(redis_client, allowed):
+    """Its key is gone then, and its messages are in flight."""
+    redis_client.rpush("batchdrain:airports", "{}")
+    assert keys(listed(tables=allowed)) == ["batchdrain:airports"]
+    queue = open_queue(redis_client, "batchdrain:airports")
+    queue.take("killed")
+    (message,) = queue.claim(10, START)
+    assert not redis_client.exists("batchdrain:airports")
+    assert keys(listed(tables=allowed)) == ["batchdrain:airports"]
+    queue.settle(message.id, [message.id])
+    assert listed(tables=allowed) == []
 
 
 def test_no_backlog_lists_nothing():
