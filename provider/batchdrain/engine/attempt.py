@@ -33,6 +33,18 @@ class Mode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """A plan's steps as commands; what halving sends depends on what it finds.
+
+    `bound` tells of each set statement which step it belongs to.
+    """
+
+    mode: Mode
+    commands: Sequence[Command] = ()
+    bound: Sequence[tuple[Step, BoundStatement]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Attempted:
     """What an attempt found.
 
@@ -62,23 +74,37 @@ class Attempt:
         self._cancelled = cancelled
         self._block: tuple[list[Shape], str] = ([], "")
 
+    def work(self, mode: Mode, plan: Plan) -> Work:
+        """Put together what the plan's steps take in a mode."""
+        if mode is Mode.SETS:
+            bound = [
+                (step, each)
+                for step in plan.steps
+                for each in self._style.bind(step.shape, [record.data for record in step.records])
+            ]
+            commands = [Command(b.statement.text, b.parameters, b.prepare) for _, b in bound]
+            return Work(mode, commands, bound)
+        return Work(mode, self._isolating(plan) if mode is Mode.ON_SERVER else ())
+
     def run(
         self,
         connection: psycopg.Connection[Any],
-        mode: Mode,
+        work: Work,
         plan: Plan,
         classifier: Classifier,
         move: tuple[Ledger, Move] | None,
+        meanwhile: Callable[[], None] | None,
     ) -> Attempted:
         """Open a transaction and apply the plan in it.
 
-        With a move, the position's row is locked first and the batch logged last. Raises
-        psycopg.Error when PostgreSQL fails; the transaction is then still to be rolled back.
+        With a move, the position's row is locked first and the batch logged last. `meanwhile` is
+        called while PostgreSQL works. Raises psycopg.Error when PostgreSQL fails; the transaction
+        is then still to be rolled back.
         """
         opening = [BEGIN, self._opening, CONSTRAINTS_IMMEDIATE]
         if move is not None:
             opening.append(move[0].move(move[1]))
-        if mode is Mode.HALVING:
+        if work.mode is Mode.HALVING:
             opened = send(connection, opening)
             bisection = Bisection(
                 connection,
@@ -92,25 +118,16 @@ class Attempt:
             logged = send(connection, self._logging(plan, move, len(refused), isolated=True))
             result = plan.result(refused, isolated=True)
             return _attempted(result, refused, move, opened[-1], logged)
-        bound = self._bound(plan) if mode is Mode.SETS else []
-        work = _commands(bound) if mode is Mode.SETS else self._isolating(plan)
-        isolated = mode is not Mode.SETS
+        isolated = work.mode is not Mode.SETS
         logging = self._logging(plan, move, 0, isolated=isolated)
-        cursors = send(connection, [*opening, *work, *logging])
-        middle, end = len(opening), len(opening) + len(work)
-        if mode is Mode.SETS:
-            refused = _reported(plan, bound, cursors[middle:end])
+        cursors = send(connection, [*opening, *work.commands, *logging], meanwhile)
+        middle, end = len(opening), len(opening) + len(work.commands)
+        if work.mode is Mode.SETS:
+            refused = _reported(plan, work.bound, cursors[middle:end])
         else:
             refused = _outcome(plan, classifier, cursors[middle:end])
         result = plan.result(refused, isolated=isolated)
         return _attempted(result, refused, move, cursors[middle - 1], cursors[end:])
-
-    def _bound(self, plan: Plan) -> list[tuple[Step, BoundStatement]]:
-        return [
-            (step, bound)
-            for step in plan.steps
-            for bound in self._style.bind(step.shape, [record.data for record in step.records])
-        ]
 
     def _isolating(self, plan: Plan) -> list[Command]:
         """Return the commands of isolation on the server, whatever the style."""
@@ -147,10 +164,6 @@ class Attempt:
             position_to=step.new,
         )
         return [batch_log.insert(ledger.run, entry)]
-
-
-def _commands(bound: Sequence[tuple[Step, BoundStatement]]) -> list[Command]:
-    return [Command(each.statement.text, each.parameters, each.prepare) for _, each in bound]
 
 
 def _reported(

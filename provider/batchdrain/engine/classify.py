@@ -61,6 +61,13 @@ class Classified:
     keys_known: bool = True
 
     @property
+    def settled(self) -> bool:
+        """Whether nothing is left to ask PostgreSQL."""
+        if self.unread or self.doubtful or self.scope_doubts or self.undefined_columns:
+            return False
+        return not self.keys_known or all(ready.identity is not None for ready in self.ready)
+
+    @property
     def undefined_columns(self) -> bool:
         """Whether a record names a column that the catalog, as last read, does not have."""
         return any(refusal.error_type == "undefined_column" for refusal in self.refused.values())

@@ -20,7 +20,7 @@ from batchdrain.engine.run import Run
 from batchdrain.engine.session import Session
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.engine.statements.styles import open_style
-from batchdrain.engine.target import Judge, StaleTableError, Target
+from batchdrain.engine.target import Judge, PreparedBatch, StaleTableError, Target
 from batchdrain.engine.transaction import settings_command
 from batchdrain.errors import SystemicError, TransientError
 
@@ -54,27 +54,45 @@ class BatchEngine:
         self._target: Target | None = None
         self._unconfirmed: BatchResult | None = None
 
+    def prepare(self, records: Sequence[Record | Malformed]) -> PreparedBatch:
+        """Do for a batch what can be done without PostgreSQL; `apply` takes it instead of records.
+
+        To be called while `apply` is at work on another batch: from its `meanwhile`.
+        """
+        return PreparedBatch(records) if self._target is None else self._target.prepare(records)
+
     def apply(
         self,
-        records: Sequence[Record | Malformed],
+        batch: Sequence[Record | Malformed] | PreparedBatch,
         *,
         move: Move | None = None,
         judge: Judge | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> BatchResult:
         """Apply a batch in one transaction and return a result for every record, in input order.
 
-        Refused records are in `<table>_errors` when this returns. `judge` sees the result before
-        it is committed. Raises TransientError when nothing (or, where the reply to COMMIT was
-        lost, nothing that is known: ask `committed`) was applied and trying again may help,
-        HandedOverError when a newer drain owns the queue, SystemicError otherwise.
+        `meanwhile` is called while PostgreSQL works, again if a batch has to be planned anew; what
+        it raises ends the batch before it is committed. Refused records are in `<table>_errors`
+        when this returns. `judge` sees the result before it is committed. Raises TransientError
+        when nothing (or, where the reply to COMMIT was lost, nothing that is known: ask
+        `committed`) was applied and trying again may help, HandedOverError when a newer drain owns
+        the queue, SystemicError otherwise.
         """
         where = None if move is None else (self._ledger(), move)
+        given = batch if isinstance(batch, PreparedBatch) else PreparedBatch(batch)
 
         def _attempt(connection: psycopg.Connection[Any]) -> BatchResult:
             for _ in range(_REREADS):
+                target = self._aimed(connection)
+                prepared = given if given.by is target else target.prepare(given.records)
                 try:
-                    return self._aimed(connection).apply(
-                        connection, records, where, judge or _accept_all, self._committing
+                    return target.apply(
+                        connection,
+                        prepared,
+                        where,
+                        judge or _accept_all,
+                        self._committing,
+                        meanwhile,
                     )
                 except StaleTableError:
                     self._target = None

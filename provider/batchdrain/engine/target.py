@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import psycopg
 
 from batchdrain.engine import batch_log
-from batchdrain.engine.attempt import Attempt, Attempted, Mode
+from batchdrain.engine.attempt import Attempt, Attempted, Mode, Work
 from batchdrain.engine.catalog import Table, has_types_of, missing_privilege, read_table
-from batchdrain.engine.classify import Classifier
+from batchdrain.engine.classify import Classified, Classifier
 from batchdrain.engine.error_table import ErrorTable
 from batchdrain.engine.failures import FailureClass, classify, failure_of
 from batchdrain.engine.plan import Plan, plan
@@ -41,6 +42,21 @@ class StaleTableError(Exception):
     """The table is no longer what the catalog said when it was read."""
 
 
+@dataclass(slots=True)
+class PreparedBatch:
+    """A batch and what was done for it in advance, by the target `by`.
+
+    Either `planned` and `work` are there, or PostgreSQL has to be asked about what `found` doubts
+    (None again once it was).
+    """
+
+    records: Sequence[Record | Malformed]
+    by: Target | None = None
+    found: Classified | None = None
+    planned: Plan | None = None
+    work: Work | None = None
+
+
 class Target:
     """Applies batches to the table that `table` describes; made anew when the table changes."""
 
@@ -65,22 +81,36 @@ class Target:
         self._same_scopes: dict[tuple[str, bytes, bytes], bool | Refusal] = {}
         self._bad_share = 0.0
 
+    def prepare(self, records: Sequence[Record | Malformed]) -> PreparedBatch:
+        """Do what can be done for a batch without asking PostgreSQL."""
+        found = self._classifier.classify(records)
+        if not found.settled:
+            return PreparedBatch(records, self, found)
+        planned = plan(self.table, self._classifier, records, found)
+        work = self._attempt.work(self._mode(planned), planned)
+        return PreparedBatch(records, self, None, planned, work)
+
     def apply(
         self,
         connection: psycopg.Connection[Any],
-        records: Sequence[Record | Malformed],
+        prepared: PreparedBatch,
         move: tuple[Ledger, Move] | None,
         judge: Judge,
         committing: Callable[[BatchResult], None],
+        meanwhile: Callable[[], None] | None,
     ) -> BatchResult:
         """Apply a batch in one transaction; `committing` sees the result just before COMMIT.
 
-        Raises StaleTableError when the table has changed and the batch has to be planned anew,
-        HandedOverError, SystemicError, or psycopg.Error.
+        `prepared` must come from this target. Raises StaleTableError when the table has changed
+        and the batch has to be planned anew, HandedOverError, SystemicError, or psycopg.Error.
         """
-        self._check_privileges(records)
-        planned = self._plan(connection, records)
-        attempted = self._attempted(connection, planned, move)
+        self._check_privileges(prepared.records)
+        planned = self._plan(connection, prepared)
+        mode = self._mode(planned)
+        work = prepared.work
+        if work is None or work.mode is not mode:
+            work = self._attempt.work(mode, planned)
+        attempted = self._attempted(connection, planned, work, move, meanwhile)
         if move is not None and not attempted.owned:
             roll_back(connection)
             raise move[0].handed_over(connection)
@@ -98,37 +128,47 @@ class Target:
         if sentence:
             raise ConfigurationError(sentence)
 
-    def _plan(
-        self, connection: psycopg.Connection[Any], records: Sequence[Record | Malformed]
-    ) -> Plan:
-        found = self._classifier.classify(records)
+    def _plan(self, connection: psycopg.Connection[Any], prepared: PreparedBatch) -> Plan:
+        if prepared.planned is not None:
+            return prepared.planned
+        records = prepared.records
+        # What was asked before an attempt that failed is asked again: the answers may be others.
+        found, prepared.found = prepared.found or self._classifier.classify(records), None
         if found.undefined_columns:
             self._raise_if_stale(connection)
         questioner = Questioner(connection, self.table, self._opening, self._same_scopes)
         questioner.settle(self._classifier, records, found)
         return plan(self.table, self._classifier, records, found)
 
+    def _mode(self, planned: Plan) -> Mode:
+        if planned.one_by_one or self._bad_share > _MANY_BAD:
+            return Mode.ON_SERVER
+        return Mode.SETS
+
     def _attempted(
         self,
         connection: psycopg.Connection[Any],
         planned: Plan,
+        work: Work,
         move: tuple[Ledger, Move] | None,
+        meanwhile: Callable[[], None] | None,
     ) -> Attempted:
-        mode = Mode.ON_SERVER if planned.one_by_one or self._bad_share > _MANY_BAD else Mode.SETS
         while True:
             started = time.monotonic()
             try:
-                attempted = self._attempt.run(connection, mode, planned, self._classifier, move)
+                attempted = self._attempt.run(
+                    connection, work, planned, self._classifier, move, meanwhile
+                )
             except psycopg.Error as error:
                 roll_back(connection)
-                following = _following(mode, failure_of(error))
+                following = _following(work.mode, failure_of(error))
                 if following is None or (
                     failure_of(error) is FailureClass.TOO_SLOW and self._cancelled(started)
                 ):
                     raise
                 if failure_of(error) is FailureClass.PASSING:
                     self._raise_if_stale(connection)
-                mode = following
+                work, meanwhile = self._attempt.work(following, planned), None
             else:
                 self._check_doubtful_refusals(connection, planned, attempted)
                 self._bad_share += _NEWS * (_has_bad(attempted) - self._bad_share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import RawCursor
 from psycopg.abc import PQGen
+from psycopg.generators import send as flushing
 
 from batchdrain.engine.settings import EngineSettings
 
@@ -56,17 +57,20 @@ def settings_command(settings: EngineSettings, application_name: str) -> Command
 
 
 def send(
-    connection: psycopg.Connection[Any], commands: Sequence[Command]
+    connection: psycopg.Connection[Any],
+    commands: Sequence[Command],
+    meanwhile: Callable[[], None] | None = None,
 ) -> list[psycopg.Cursor[Any]]:
     """Run the commands in one pipeline and return a cursor for each, its result read.
 
+    `meanwhile` is called once PostgreSQL has all of them, before its answers are waited for.
     Raises the first error that PostgreSQL reports, after all results have been taken in, so that
     the connection can be rolled back.
     """
     cursors: list[psycopg.Cursor[Any]] = []
     failure: psycopg.Error | None = None
     try:
-        connection._pipeline = _RoundTrip(connection)
+        connection._pipeline = _RoundTrip(connection, meanwhile)
         with connection.pipeline():
             try:
                 for command in commands:
@@ -89,12 +93,23 @@ class _RoundTrip(psycopg.Pipeline):
 
     psycopg's own asks the server to flush after that Sync, and PostgreSQL takes this for the
     client's next request: it forgets idle_in_transaction_session_timeout, so that a frozen drain
-    would keep its locks for ever.
+    would keep its locks for ever. Between sending and receiving it lets its owner do other work.
     """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], meanwhile: Callable[[], None] | None
+    ) -> None:
+        super().__init__(connection)
+        self._meanwhile = meanwhile
 
     def _exit_gen(self) -> PQGen[None]:
         try:
-            yield from self._sync_gen()
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+            yield from flushing(self.pgconn)
+            if self._meanwhile is not None:
+                self._meanwhile()
+            yield from self._fetch_gen(flush=False)
         except psycopg.Error:
             with suppress(psycopg.Error):
                 yield from self._fetch_gen(flush=False)
