@@ -85,13 +85,13 @@ def bad_values(key: Key, column: str, values: Values, first: int) -> Iterator[Se
         for operation in _turns(place, WRITING):
             target = key(next(fresh)) if operation == "INSERT" else row
             yield Sent(operation, {**target, column: text}, verdict)
-        yield Sent("UPSERT", {**key(next(fresh)), column: text}, verdict)
         for neighbour in islice(good, 1):
             yield Sent("INSERT", {**key(next(fresh)), column: neighbour}, None)
             yield Sent("UPDATE", {**row, column: neighbour}, None)
     for text, condition in islice(values.bad.items(), 1):
         verdict = Verdict(condition, column)
         yield Sent("UPDATE", {**key(next(fresh)), column: text}, verdict)
+        yield Sent("UPSERT", {**key(next(fresh)), column: text}, verdict)
         # A DELETE converts nothing but its key, though all of it must be jsonb.
         absent, present = (verdict, verdict) if text == POISON else (NOT_FOUND, None)
         yield Sent("DELETE", {**key(next(fresh)), column: text}, absent)

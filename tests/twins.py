@@ -55,13 +55,14 @@ class Twins:
     """Two copies of a table, in two schemas with odd names.
 
     In the DDL `{s}` stands for the schema. `key` has the key columns in the primary key's order,
-    `shown` is an expression over the row `t` for what is compared of it.
+    `shown` is an expression over the row `t` for what is compared of it. Of the connections,
+    which stay open, one is the engine's.
     """
 
     def __init__(
         self,
         connection: psycopg.Connection[Any],
-        url: str,
+        engines: psycopg.Connection[Any],
         style: str,
         number: int,
         ddl: str,
@@ -79,7 +80,7 @@ class Twins:
             connection.execute(f"CREATE SCHEMA {name}".encode())
             connection.execute(ddl.replace("{s}", name).encode())
         self._engine = BatchEngine(
-            lambda: psycopg.connect(url),
+            lambda: engines,
             f"{ours}.{table}",
             settings=EngineSettings(statement_style=style),
         )
@@ -89,10 +90,6 @@ class Twins:
             Identifier(schema, table).as_string(connection) for schema in (ours, theirs)
         ]
         self._errors = Identifier(ours, f"{table}_errors").as_string(connection)
-
-    def close(self) -> None:
-        """Close the engine's connection."""
-        self._engine.close()
 
     def check(self, batch: Sequence[Sent]) -> BatchResult:
         """Apply the same records to both, and compare all that the contract determines."""
