@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -47,6 +47,28 @@ def test_an_older_drain_that_takes_the_list_last_leaves_it_to_the_newest(lab: La
     assert (outcome.ending, outcome.applied) == (Ending.HANDED_OVER, 0)
     assert lab.position().owner is None
     lab.assert_all_applied_once(range(250))
+
+
+def test_an_older_drain_gives_nothing_back_that_a_newer_has_applied(lab: Lab) -> None:
+    """It knows an old position only, has the list in Redis, and is told to stop at once."""
+    lab.push(map(insert, range(350)))
+    older = lab.engine(name="older")
+    begun = older.take_over(lambda: 0)
+    older.take_over = lambda baseline: begun  # type: ignore[method-assign]
+    stop = StopSignal()
+    stop.set()
+    endings: list[Ending] = []
+
+    class Lagging(ListQueue):
+        def settle(self, upto: str, ids: Sequence[str]) -> int:
+            raise TransientError("away")
+
+    queue = Lagging(lab.client, KEY, left_push=lab.kind == "left list")
+    notes = once(lambda: endings.append(lab.drain(older, stop=stop).ending))
+    outcome = lab.drain(lab.engine(name="newer"), queue=queue, observer=notes)
+    assert endings == [Ending.HANDED_OVER]
+    assert (outcome.ending, outcome.applied) == (Ending.EMPTY, 350)
+    lab.assert_all_applied_once(range(350))
 
 
 def test_a_drain_whose_mark_redis_lost_goes_on_with_a_new_one(lab: Lab) -> None:
