@@ -18,6 +18,7 @@ from batchdrain.drain import BatchReport, StopSignal, drain
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import Move, Position
 from batchdrain.engine.records import BatchResult, Malformed, Record
+from batchdrain.engine.target import PreparedBatch
 from batchdrain.errors import BatchdrainError, TransientError
 from batchdrain.queues.queue import Message, Queue
 from drain_lab import QUICK, Lab, Notes, redis_of
@@ -100,17 +101,18 @@ class PausingEngine(BatchEngine):
 
     def apply(
         self,
-        records: Sequence[Record | Malformed],
+        batch: Sequence[Record | Malformed] | PreparedBatch,
         *,
         move: Move | None = None,
         judge: Callable[[BatchResult], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> BatchResult:
         def judge_and_pause(result: BatchResult) -> None:
             if judge is not None:
                 judge(result)
             self.pause.at("before commit")
 
-        return super().apply(records, move=move, judge=judge_and_pause)
+        return super().apply(batch, move=move, judge=judge_and_pause, meanwhile=meanwhile)
 
     def release(self) -> None:
         self.pause.at("before release")

@@ -51,12 +51,17 @@ class Notes:
     keep: bool = True
     batches: list[BatchReport] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
     def batch(self, report: BatchReport) -> None:
         """Remember the batch, then do what is to be done after it."""
         if self.keep:
             self.batches.append(report)
         self.after(report)
+
+    def sized(self, records: int, reason: str) -> None:
+        """Remember the size."""
+        self.sizes.append(records)
 
     def note(self, sentence: str) -> None:
         """Remember the sentence."""

@@ -30,6 +30,9 @@ class _Counter:
         """Remember."""
         self.seen.append(self._proxy.trips)
 
+    def sized(self, records: int, reason: str) -> None:
+        """Ignore the size."""
+
     def note(self, sentence: str) -> None:
         """Ignore the sentence."""
 

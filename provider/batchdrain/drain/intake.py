@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from batchdrain.drain.report import DrainLimits
+from batchdrain.drain.redis_side import RedisSide
 from batchdrain.engine.records import Malformed, Operation, Record
 from batchdrain.queues.message import MalformedEnvelope, MessageLimits, decode
-from batchdrain.queues.queue import Message, Queue
+from batchdrain.queues.queue import Message
 
 _OPERATIONS = {operation.value: operation for operation in Operation}
 
@@ -30,6 +30,11 @@ class Batch:
     ends: tuple[int, ...]
     size: int
 
+    @property
+    def last_id(self) -> str:
+        """The queue's position once this batch has been applied."""
+        return self.messages[-1].id
+
     def first(self, messages: int) -> Batch:
         """Return a batch of at most so many of the first messages."""
         if messages >= len(self.messages):
@@ -42,30 +47,41 @@ class Batch:
 
 
 class Intake:
-    """Claims messages behind a position and cuts them into batches by records and bytes."""
+    """Takes messages from the Redis side and cuts them into batches by records and bytes."""
 
-    def __init__(self, queue: Queue, message_format: MessageFormat, limits: DrainLimits) -> None:
-        self._queue = queue
+    def __init__(self, side: RedisSide, message_format: MessageFormat, batch_bytes: int) -> None:
+        self._side = side
         self._format = message_format
-        self._limits = limits
+        self._batch_bytes = batch_bytes
         self._waiting: list[Message] = []
 
-    def next(self, position: str, most_records: int | None) -> Batch | None:
-        """Return the next batch behind the position, None when the queue is empty."""
-        limit = self._limits.batch_records
-        if most_records is not None:
-            limit = min(limit, most_records)
+    def next(self, after: str, limit: int) -> Batch | None:
+        """Return the batch behind `after` of about `limit` records, None when the queue is empty.
+
+        Raises what claiming raises.
+        """
         if not self._waiting:
-            self._waiting = list(self._queue.claim(limit, position))
-        if not self._waiting:
-            return None
+            self._waiting = list(self._side.claim(limit, after))
         return self._cut(limit)
 
-    def put_back(self, messages: Sequence[Message]) -> None:
-        """Take back messages of the last batch that were not applied."""
-        self._waiting[:0] = messages
+    def next_if_here(self, limit: int) -> Batch | None:
+        """Return the next batch if its messages were claimed already; raises as `next` does."""
+        if not self._waiting:
+            self._waiting = list(self._side.claimed())
+        return self._cut(limit)
 
-    def _cut(self, limit: int) -> Batch:
+    def claim_ahead(self, after: str, limit: int) -> None:
+        """Have the messages behind `after` claimed, unless others wait that come first."""
+        if not self._waiting:
+            self._side.claim_ahead(limit, after)
+
+    def put_back(self, messages: Sequence[Message]) -> None:
+        """Take back messages that were not applied; whatever was claimed since comes after them."""
+        self._waiting = [*messages, *self._waiting, *self._side.claimed_in_the_end()]
+
+    def _cut(self, limit: int) -> Batch | None:
+        if not self._waiting:
+            return None
         records: list[Record | Malformed] = []
         ends: list[int] = []
         size = 0
@@ -74,7 +90,7 @@ class Intake:
             records.extend(read)
             ends.append(len(records))
             size += sum(map(_size, read))
-            if len(records) >= limit or size >= self._limits.batch_bytes:
+            if len(records) >= limit or size >= self._batch_bytes:
                 break
         taken, self._waiting = self._waiting[: len(ends)], self._waiting[len(ends) :]
         return Batch(tuple(taken), tuple(records), tuple(ends), size)

@@ -8,15 +8,16 @@ What a drain has claimed and not applied it gives back, if it ends in good order
 
 from __future__ import annotations
 
-import random
 import time
-import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from batchdrain.drain.brake import Brake
+from batchdrain.drain.hold import Hold
 from batchdrain.drain.intake import Batch, Intake, MessageFormat
+from batchdrain.drain.patience import Patience
 from batchdrain.drain.redis_side import RedisSide
 from batchdrain.drain.report import (
     BatchReport,
@@ -30,6 +31,8 @@ from batchdrain.drain.report import (
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import Move
 from batchdrain.engine.records import BatchResult
+from batchdrain.engine.sizing import Sizing
+from batchdrain.engine.target import PreparedBatch
 from batchdrain.errors import (
     BatchdrainError,
     HandedOverError,
@@ -37,7 +40,7 @@ from batchdrain.errors import (
     SystemicError,
     TransientError,
 )
-from batchdrain.queues.queue import Queue, Standing
+from batchdrain.queues.queue import Message, Queue, Standing
 
 _T = TypeVar("_T")
 
@@ -71,6 +74,14 @@ def drain(
     return run.run(message_format or MessageFormat(), accept_rewound)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A batch, and what the engine has done for it in advance."""
+
+    batch: Batch
+    prepared: PreparedBatch
+
+
 class _Drain:
     """One drain's state: the position it has reached, and what it has done so far."""
 
@@ -87,11 +98,14 @@ class _Drain:
         self._limits = limits
         self._stop = stop
         self._observer = observer
+        self._hold = Hold(queue, engine)
+        self._patience = Patience(limits, stop, observer)
         self._brake = Brake(limits.max_refused_share, limits.brake_after)
+        self._sizing = Sizing.first(limits.sizes)
         self._careful: int | None = None
+        self._following: _Ready | None = None
         self._started = time.monotonic()
         self._position = ""
-        self._token = uuid.uuid4().hex
         self._unsettled = 0
         self._outcome = DrainOutcome(
             queue.key, engine.table_name, Ending.EMPTY, 0, 0, 0, 0, 0, 0, 0, 0.0, 0
@@ -101,14 +115,15 @@ class _Drain:
         """Take over, drain, and give the queue back."""
         try:
             try:
-                held = self._patiently(lambda: self._take_over(accept_rewound))
+                held = self._patience.while_away(lambda: self._take_over(accept_rewound))
                 if held:
                     ending = Ending.HELD
                 else:
-                    with RedisSide(Intake(self._queue, message_format, self._limits)) as side:
-                        ending = self._loop(side)
+                    with RedisSide(self._queue) as side:
+                        intake = Intake(side, message_format, self._limits.batch_bytes)
+                        ending = self._loop(side, intake)
                     self._settle_failed()
-                    self._patiently(self._give_back)
+                    self._patience.while_away(self._give_back)
             except HandedOverError as error:
                 return self._ended(Ending.HANDED_OVER, remark=str(error))
         except TransientError:
@@ -129,7 +144,7 @@ class _Drain:
         self._position = start.position
         if start.held:
             return True
-        self._hold()
+        self._hold.take(self._position)
         standing = self._queue.standing(start.position, start.accounted)
         rewound = standing.rewound
         if start.rewound and not rewound:
@@ -154,30 +169,8 @@ class _Drain:
             self._settle(standing.unsettled, lambda: self._queue.settle_leftovers(self._position))
         return False
 
-    def _hold(self) -> None:
-        """Keep older drains off the queue, then make sure that this one is still the newest.
-
-        Of drains that start at once an older one may be the last to take the queue in Redis;
-        PostgreSQL alone knows which is the newest. Raises HandedOverError.
-        """
-        self._queue.take(self._token)
-        self._require_ownership()
-
-    def _require_ownership(self) -> None:
-        self._engine.committed(Move(self._position, self._position, 0))
-
     def _while_held(self, action: Callable[[], _T]) -> _T:
-        """Do something that only the drain that has taken the queue may do.
-
-        Where an older drain has taken it, which leaves as soon as it sees that it is older, this
-        one takes it back and raises TransientError.
-        """
-        try:
-            return action()
-        except HandedOverError as error:
-            self._require_ownership()
-            self._hold()
-            raise TransientError(f"{error}, an older one; this one has taken it back") from error
+        return self._hold.during(self._position, action)
 
     def _give_back(self) -> None:
         """Leave nothing in flight that was not applied."""
@@ -190,7 +183,7 @@ class _Drain:
         self._observer.note(f"Accepted as it is, from {self._position} on. {why}")
         return self._queue.standing(self._position, accounted)
 
-    def _loop(self, side: RedisSide) -> Ending:
+    def _loop(self, side: RedisSide, intake: Intake) -> Ending:
         while True:
             if self._stop.is_set():
                 return Ending.STOPPED
@@ -199,51 +192,86 @@ class _Drain:
                 return Ending.MAX_RECORDS
             if self._limits.max_seconds and self._elapsed() >= self._limits.max_seconds:
                 return Ending.MAX_SECONDS
-            batch = self._patiently(lambda: self._next(side))
-            if batch is None:
+            ready = self._patience.while_away(lambda: self._next(intake))
+            if ready is None:
                 return Ending.EMPTY
-            self._claim_ahead(side, batch)
-            applied = self._apply(batch, side)
-            if applied < len(batch.messages):
-                side.put_back(batch, applied)
+            applied = self._apply(ready, side, intake)
+            self._put_back(ready.batch.messages[applied:], intake)
 
-    def _next(self, side: RedisSide) -> Batch | None:
-        return self._while_held(lambda: side.next(self._position, self._remaining()))
+    def _next(self, intake: Intake) -> _Ready | None:
+        following, self._following = self._following, None
+        if following is not None:
+            return following
+        batch = self._while_held(lambda: intake.next(self._position, self._room()))
+        if batch is None:
+            return None
+        self._claim_ahead(intake, batch, self._room(len(batch.records)))
+        return _Ready(batch, self._engine.prepare(batch.records))
 
-    def _claim_ahead(self, side: RedisSide, batch: Batch) -> None:
-        remaining = self._remaining()
-        if remaining is not None:
-            remaining -= len(batch.records)
-            if remaining <= 0:
-                return
-        side.claim_ahead(batch.messages[-1].id, remaining)
+    def _prepare_following(self, batch: Batch, intake: Intake) -> None:
+        """Prepare the batch behind this one, while PostgreSQL works on it.
 
-    def _apply(self, batch: Batch, side: RedisSide) -> int:
+        What goes wrong is left for later, when the batch at hand is through: it comes again.
+        """
+        room = self._room(len(batch.records))
+        if self._following is not None or not room:
+            return
+        with suppress(BatchdrainError):
+            following = intake.next_if_here(room)
+            if following is not None:
+                room = self._room(len(batch.records) + len(following.records))
+                self._claim_ahead(intake, following, room)
+                self._following = _Ready(following, self._engine.prepare(following.records))
+
+    def _claim_ahead(self, intake: Intake, batch: Batch, room: int) -> None:
+        if room:
+            intake.claim_ahead(batch.last_id, room)
+
+    def _put_back(self, messages: Sequence[Message], intake: Intake) -> None:
+        """Give back what a batch that had to be made smaller did not apply."""
+        if messages:
+            following, self._following = self._following, None
+            later = () if following is None else following.batch.messages
+            intake.put_back([*messages, *later])
+
+    def _apply(self, ready: _Ready, side: RedisSide, intake: Intake) -> int:
         """Apply a batch, trying again when a server is away; return how many of its messages.
 
         A failure that a record may cause by itself makes the batches smaller for a while, so that
         in the end that record's message stands alone and can be named.
         """
+        batch, prepared = ready.batch, ready.prepared
         if self._careful is not None:
             batch = batch.first(self._careful)
+            prepared = self._engine.prepare(batch.records)
         attempt = 0
+
+        def _meanwhile() -> None:
+            self._prepare_following(ready.batch, intake)
+
         while True:
             attempt += 1
-            move = Move(self._position, batch.messages[-1].id, len(batch.messages))
+            move = Move(self._position, batch.last_id, len(batch.messages))
             started = time.monotonic()
             try:
-                result = self._engine.apply(batch.records, move=move, judge=self._brake.judge)
+                result = self._engine.apply(
+                    prepared,
+                    move=move,
+                    judge=self._brake.judge,
+                    meanwhile=None if batch is not ready.batch else _meanwhile,
+                )
                 break
             except TransientError as error:
                 smaller = self._smaller(batch, attempt, error)
                 if smaller is None or self._stop.is_set():
                     self._raise_if_final(error, attempt, batch)
-                self._pause(attempt, error)
+                self._patience.pause(attempt, error)
             if self._was_committed(move):
                 result = self._engine.unconfirmed_result()
                 break
             if smaller is not None:
                 batch, attempt, self._careful = smaller, 0, len(smaller.messages)
+                prepared = self._engine.prepare(batch.records)
         self._committed(batch, result, time.monotonic() - started, side)
         self._careful = self._relaxed()
         return len(batch.messages)
@@ -257,12 +285,12 @@ class _Drain:
 
     def _relaxed(self) -> int | None:
         """Return to how many messages the next batch is to be kept after one that went well."""
-        if self._careful is None or 2 * self._careful >= self._limits.batch_records:
+        if self._careful is None or 2 * self._careful >= self._sizing.size:
             return None
         return 2 * self._careful
 
     def _was_committed(self, move: Move) -> bool:
-        return self._patiently(lambda: self._engine.committed(move))
+        return self._patience.while_away(lambda: self._engine.committed(move))
 
     def _raise_if_final(self, error: TransientError, attempt: int, batch: Batch) -> None:
         if self._stop.is_set():
@@ -280,7 +308,7 @@ class _Drain:
         self, batch: Batch, result: BatchResult, seconds: float, side: RedisSide
     ) -> None:
         """Note a batch that PostgreSQL holds, and have it removed from Redis."""
-        position = self._position = batch.messages[-1].id
+        position = self._position = batch.last_id
         done = self._outcome
         self._outcome = replace(
             done,
@@ -292,6 +320,9 @@ class _Drain:
             isolated=done.isolated + result.isolated,
         )
         self._brake.count(result)
+        self._sizing = self._sizing.after(len(result.results), result.refused, seconds)
+        if self._sizing.reason:
+            self._observer.sized(self._sizing.size, self._sizing.reason)
         ids = [message.id for message in batch.messages]
         side.settle(lambda: self._settle(len(ids), lambda: self._queue.settle(position, ids)))
         self._observer.batch(
@@ -328,27 +359,19 @@ class _Drain:
         except BatchdrainError as error:
             self._observer.note(f"{self._queue.key} could not be given back: {error}")
 
-    def _patiently(self, action: Callable[[], _T]) -> _T:
-        """Do something, again and again with growing pauses while a server is away."""
-        for attempt in range(1, self._limits.attempts):
-            try:
-                return action()
-            except TransientError as error:
-                if self._stop.is_set():
-                    raise
-                self._pause(attempt, error)
-        return action()
-
-    def _pause(self, attempt: int, error: TransientError) -> None:
-        longest = min(self._limits.first_pause * 2 ** (attempt - 1), self._limits.longest_pause)
-        seconds = longest * random.uniform(0.5, 1.0)
-        self._observer.note(f"attempt {attempt} failed, next in {seconds:.1f} s: {error}")
-        self._stop.wait(seconds)
-
     def _remaining(self) -> int | None:
         if self._limits.max_records is None:
             return None
         return self._limits.max_records - self._outcome.records
+
+    def _room(self, taken: int = 0) -> int:
+        """How many records the next batch may have, when so many more are about to be applied."""
+        remaining = self._remaining()
+        return (
+            self._sizing.size
+            if remaining is None
+            else min(self._sizing.size, max(0, remaining - taken))
+        )
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
@@ -358,7 +381,7 @@ class _Drain:
             self._outcome,
             ending=ending,
             seconds=self._elapsed(),
-            left=self._patiently(self._queue.depth),
+            left=self._patience.while_away(self._queue.depth),
             remark=remark,
         )
 

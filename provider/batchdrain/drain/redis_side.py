@@ -1,19 +1,19 @@
-"""The Redis side of a drain: settles and claims in a thread of its own.
+"""The Redis side of a drain: claims ahead and settles behind, in a thread of its own.
 
-While PostgreSQL works on one batch, this side removes the one before from Redis, claims the next
-and decodes it, so that Redis costs a drain hardly any time. It never runs ahead of what was
-committed when it settles, and what it claims ahead is given up as soon as anything goes wrong.
+While PostgreSQL works on one batch, this side removes the one before from Redis and claims the
+next, so that Redis costs a drain hardly any time. It never runs ahead of what was committed when it
+settles, and what it claims ahead is given up as soon as anything goes wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from batchdrain.drain.intake import Batch, Intake
 from batchdrain.errors import BatchdrainError
+from batchdrain.queues.queue import Message, Queue
 
 
 class RedisSide:
@@ -22,10 +22,10 @@ class RedisSide:
     Used as a context manager; leaving it waits for what was asked.
     """
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batchdrain-redis")
-        self._ahead: Future[Batch | None] | None = None
+        self._ahead: Future[Sequence[Message]] | None = None
         self._settled: Future[None] | None = None
 
     def settle(self, action: Callable[[], None]) -> None:
@@ -34,34 +34,33 @@ class RedisSide:
             self._settled.result()
         self._settled = self._thread.submit(action)
 
-    def claim_ahead(self, position: str, most_records: int | None) -> None:
-        """Have the batch behind `position` claimed and decoded, for `next` to return."""
-        self._ahead = self._thread.submit(self._intake.next, position, most_records)
+    def claim_ahead(self, limit: int, after: str) -> None:
+        """Have the messages behind `after` claimed, unless some are being claimed already."""
+        if self._ahead is None:
+            self._ahead = self._thread.submit(self._queue.claim, limit, after)
 
-    def next(self, position: str, most_records: int | None) -> Batch | None:
-        """Return the batch behind `position`, None when the queue is empty.
+    def claim(self, limit: int, after: str) -> Sequence[Message]:
+        """Return what was claimed ahead, or what is behind `after` now; nothing if it is empty.
 
         Raises what claiming raises. An empty answer from before is asked for again, for messages
         may have come since.
         """
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            batch = ahead.result()
-            if batch is not None:
-                return batch
-        return self._thread.submit(self._intake.next, position, most_records).result()
+        messages = self._taken()
+        return messages or self._thread.submit(self._queue.claim, limit, after).result()
 
-    def put_back(self, batch: Batch, applied: int) -> None:
-        """Take back the messages of a batch that were not applied, and what was claimed ahead."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            try:
-                following = ahead.result()
-            except BatchdrainError:
-                following = None
-            if following is not None:
-                self._intake.put_back(following.messages)
-        self._intake.put_back(batch.messages[applied:])
+    def claimed(self) -> Sequence[Message]:
+        """Return what was claimed ahead, if it is here already.
+
+        Raises what claiming raises.
+        """
+        return self._taken() if self._ahead is not None and self._ahead.done() else ()
+
+    def claimed_in_the_end(self) -> Sequence[Message]:
+        """Wait for what is being claimed ahead, and return it; nothing if that fails."""
+        try:
+            return self._taken()
+        except BatchdrainError:
+            return ()
 
     def __enter__(self) -> Self:
         """Return the side itself."""
@@ -77,3 +76,7 @@ class RedisSide:
         self._thread.shutdown(wait=True)
         if error is None and self._settled is not None:
             self._settled.result()
+
+    def _taken(self) -> Sequence[Message]:
+        ahead, self._ahead = self._ahead, None
+        return ahead.result() if ahead is not None else ()

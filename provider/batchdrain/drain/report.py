@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from batchdrain.engine.records import BatchResult
+from batchdrain.engine.sizing import SizeLimits
 from batchdrain.errors import ConfigurationError
 
 
@@ -26,13 +27,18 @@ class Ending(StrEnum):
 class DrainLimits:
     """How much a drain takes at once and in all; times in seconds, sizes in bytes.
 
-    A batch ends with the message that reaches a limit: messages are never split. `attempts`
+    A batch ends with the message that reaches a limit: messages are never split. The first has
+    `batch_records` records; where `least_batch_records` or `most_batch_records` differ from that,
+    later ones get so many that each takes about `batch_seconds`. `attempts`
     bounds how often a batch is tried when a server is away or a lock is not to be had.
     `max_refused_share` is the brake: above it, once `brake_after` records were seen, the batch at
     hand is rolled back and the drain fails.
     """
 
     batch_records: int = 1000
+    least_batch_records: int | None = None
+    most_batch_records: int | None = None
+    batch_seconds: float = 0.25
     batch_bytes: int = 8 * 1024 * 1024
     max_records: int | None = None
     max_seconds: float | None = None
@@ -41,6 +47,18 @@ class DrainLimits:
     attempts: int = 7
     first_pause: float = 0.2
     longest_pause: float = 5.0
+
+    @property
+    def sizes(self) -> SizeLimits:
+        """The limits of a batch's records; raises ConfigurationError if they contradict."""
+        first = self.batch_records
+        least, most = self.least_batch_records, self.most_batch_records
+        return SizeLimits(
+            first=first,
+            least=first if least is None else least,
+            most=first if most is None else most,
+            target=self.batch_seconds,
+        )
 
     def __post_init__(self) -> None:
         """Check the limits.
@@ -53,6 +71,7 @@ class DrainLimits:
                     f"{name} must be at least 1, not {getattr(self, name)}: set it to how much "
                     "one transaction may hold (1000 records are a good start)"
                 )
+        _ = self.sizes
         for name in ("max_records", "max_seconds"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -101,6 +120,10 @@ class DrainObserver(Protocol):
         """Called after each batch has been committed."""
         ...
 
+    def sized(self, records: int, reason: str) -> None:
+        """Called when later batches get another number of records, with why."""
+        ...
+
     def note(self, sentence: str) -> None:
         """Called with a sentence for people (without row values)."""
         ...
@@ -111,6 +134,9 @@ class Silent:
 
     def batch(self, report: BatchReport) -> None:
         """Ignore the batch."""
+
+    def sized(self, records: int, reason: str) -> None:
+        """Ignore the size."""
 
     def note(self, sentence: str) -> None:
         """Ignore the sentence."""

@@ -42,6 +42,10 @@ class LogObserver:
         if result.refused:
             self._refused(report)
 
+    def sized(self, records: int, reason: str) -> None:
+        """Write how many records the next batches have, and why."""
+        self._log.info("batches of %d records from here on: %s", records, reason)
+
     def note(self, sentence: str) -> None:
         """Write a sentence."""
         self._log.warning("%s", sentence)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 
 import psycopg
 
-from batchdrain.engine import BatchEngine, EngineSettings, Operation, Record
+from batchdrain.engine import BatchEngine, BatchResult, EngineSettings, Operation, Record
+from batchdrain.engine.target import PreparedBatch
 from batchdrain.queues.message import Envelope, decode
 from benchmarks.competitors import Servers
 from benchmarks.scenario import Scenario
@@ -23,8 +25,8 @@ class NoResultError(Exception):
 class Engine:
     """`BatchEngine.apply`, one batch after the other, a result for each record.
 
-    With `ahead` a thread decodes the next batch while PostgreSQL works on this one, as a drain
-    does; without, everything happens in turn.
+    With `ahead` the next batch is decoded and prepared while PostgreSQL works on this one, as a
+    drain does; without, everything happens in turn.
     """
 
     def __init__(self, style: str = "recordset", *, ahead: bool = True) -> None:
@@ -38,33 +40,36 @@ class Engine:
             lambda: psycopg.connect(servers.postgres), scenario.table, settings=self._settings
         ) as engine:
             engine.open()
-            source = _decoded_ahead if self._ahead else _decoded
 
             def _run() -> None:
                 refused = 0
-                for records in source(scenario.batches):
-                    result = engine.apply(records)
+                for result, records in _applied(engine, scenario.batches, self._ahead):
                     refused += sum(not entry.applied for entry in result.results)
-                    if len(result.results) != len(records):
-                        raise NoResultError(f"{len(result.results)} of {len(records)} results")
+                    if len(result.results) != records:
+                        raise NoResultError(f"{len(result.results)} of {records} results")
                 if refused != scenario.refused:
                     raise NoResultError(f"{refused} refused, not {scenario.refused}")
 
             yield _run
 
 
-def _decoded(batches: Sequence[Sequence[bytes]]) -> Iterator[list[Record]]:
-    yield from map(_records, batches)
+def _applied(
+    engine: BatchEngine, batches: Sequence[Sequence[bytes]], ahead: bool
+) -> Iterator[tuple[BatchResult, int]]:
+    """Apply the batches in turn; yield each result and how many records its batch had."""
+    waiting = iter(batches)
+    prepared: deque[PreparedBatch] = deque()
 
+    def _prepare() -> None:
+        if not prepared:
+            prepared.extend(engine.prepare(_records(batch)) for batch in islice(waiting, 1))
 
-def _decoded_ahead(batches: Sequence[Sequence[bytes]]) -> Iterator[list[Record]]:
-    with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(_records, batches[0])
-        for batch in batches[1:]:
-            records = following.result()
-            following = thread.submit(_records, batch)
-            yield records
-        yield following.result()
+    _prepare()
+    while prepared:
+        batch = prepared.popleft()
+        result = engine.apply(batch, meanwhile=_prepare if ahead else None)
+        yield result, len(batch.records)
+        _prepare()
 
 
 def _records(messages: Sequence[bytes]) -> list[Record]:

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from batchdrain.drain import BatchReport, DrainLimits, Ending, StopSignal
 from batchdrain.errors import TransientError
-from drain_lab import KEY, Lab, Notes, insert
+from drain_lab import KEY, QUICK, Lab, Notes, insert
 
 BOTH = pytest.mark.parametrize("kind", ["stream", "list"])
 
@@ -133,6 +134,31 @@ for n = 1, ARGV[1] do
         redis.call('RPUSH', KEYS[1], message)
     end
 end"""
+
+
+@BOTH
+def test_batches_grow_while_postgresql_is_fast(lab: Lab) -> None:
+    """And the observer is told when and why; with equal limits they keep their size."""
+    lab.push(map(insert, range(2000)))
+    adaptive = replace(QUICK, batch_records=100, least_batch_records=10, most_batch_records=400)
+    notes = Notes()
+    lab.drain(limits=adaptive, observer=notes)
+    assert [len(report.result.results) for report in notes.batches][:2] == [100, 100]
+    assert max(len(report.result.results) for report in notes.batches) == 400
+    assert notes.sizes == [200, 400]
+    lab.assert_all_applied_once(range(2000))
+
+
+def test_batches_shrink_while_postgresql_is_slow(lab: Lab) -> None:
+    lab.sql("ALTER TABLE t ADD CHECK (pg_sleep(0.002)::text = '')")
+    lab.push(map(insert, range(800)))
+    adaptive = replace(
+        QUICK, batch_records=200, least_batch_records=10, most_batch_records=400, batch_seconds=0.1
+    )
+    notes = Notes()
+    lab.drain(limits=adaptive, observer=notes)
+    assert min(notes.sizes) <= 60
+    lab.assert_all_applied_once(range(800))
 
 
 @BOTH

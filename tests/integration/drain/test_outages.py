@@ -79,7 +79,7 @@ def test_a_crash_of_postgresql_inside_a_batch_repeats_only_that_batch(
     applied = engine.apply
     calls: list[str] = []
 
-    def crashing(records: Sequence[Any], *, move: Any, judge: Any) -> Any:
+    def crashing(batch: Any, *, move: Any, judge: Any, meanwhile: Any) -> Any:
         def judge_and_crash(result: Any) -> None:
             judge(result)
             calls.append(move.old)
@@ -87,7 +87,7 @@ def test_a_crash_of_postgresql_inside_a_batch_repeats_only_that_batch(
                 own_postgres.kill()
                 own_postgres.start()
 
-        return applied(records, move=move, judge=judge_and_crash)
+        return applied(batch, move=move, judge=judge_and_crash, meanwhile=meanwhile)
 
     engine.apply = crashing  # type: ignore[assignment,method-assign]
     assert lab.drain(engine).applied == 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -146,6 +147,6 @@ def test_a_size_is_within_its_limits_whatever_is_seen(
         {"target": 0.0},
     ],
 )
-def test_limits_that_contradict_one_another_are_refused(wrong: dict[str, float]) -> None:
+def test_limits_that_contradict_one_another_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        SizeLimits(**wrong)  # type: ignore[arg-type]  # the values' types follow from the names
+        SizeLimits(**wrong)
