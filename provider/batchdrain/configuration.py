@@ -8,21 +8,17 @@ while Airflow itself is still starting.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from batchdrain.allow_list import AllowList, parse_allow_list
+from batchdrain import option_values as values
+from batchdrain.allow_list import AllowList
 from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.errors import ConfigurationError
-from batchdrain.queues.message import OWN_MEMBERS
 
 SECTION = "batchdrain"
 VERSION_ADDED = "0.1.0"
-
-_WINDOW = r"([0-9]{1,2}):([0-9]{2})\s*[-\u2013]\s*([0-9]{1,2}):([0-9]{2})"
 
 T = TypeVar("T")
 
@@ -92,146 +88,6 @@ def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, (str, list, tuple)) and not value)
 
 
-def _integer(at_least: int) -> Callable[[Any], int]:
-    def _parse(value: Any) -> int:
-        message = f"it must be a whole number of at least {at_least}"
-        if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]+", str(value).strip()):
-            raise ValueError(message)
-        number = int(value)
-        if number < at_least:
-            raise ValueError(message)
-        return number
-
-    return _parse
-
-
-def _number(value: Any, message: str) -> float:
-    if isinstance(value, bool) or not str(value).isascii():
-        raise ValueError(message)
-    try:
-        return float(value)
-    except (ValueError, TypeError, OverflowError):
-        raise ValueError(message) from None
-
-
-def _seconds(value: Any) -> float:
-    message = "it must be a number of seconds above 0"
-    number = _number(value, message)
-    if not 0 < number < float("inf"):
-        raise ValueError(message)
-    return number
-
-
-def _limit(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    def _parse_limit(value: Any) -> T | None:
-        return None if str(value).strip() == "none" else parse(value)
-
-    return _parse_limit
-
-
-def _share(value: Any) -> float:
-    message = "it must be a number from 0 to 1 (1 switches the brake off)"
-    number = _number(value, message)
-    if not 0 <= number <= 1:
-        raise ValueError(message)
-    return number
-
-
-def _style(value: Any) -> str:
-    name = str(value).strip()
-    if name not in STATEMENT_STYLES:
-        raise ValueError(f"it must be one of {', '.join(STATEMENT_STYLES)}")
-    return name
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("it must be a name")
-    return value.strip()
-
-
-def _prefix(value: Any) -> str:
-    text = _name(value)
-    if re.search(r"[{}:*?\[\]\\\s]", text):
-        raise ValueError("it must not hold spaces or any of { } : * ? [ ] \\")
-    return text
-
-
-def _zone(value: Any) -> str:
-    text = _name(value)
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("it must be a time zone such as America/Mexico_City") from None
-    return text
-
-
-def _window(value: Any) -> tuple[int, int] | None:
-    if str(value).strip() == "none":
-        return None
-    match = re.fullmatch(_WINDOW, str(value).strip())
-    if match is None:
-        raise ValueError("it must look like 07:00-08:00, or be none")
-    hour, minute, end_hour, end_minute = map(int, match.groups())
-    start, end = hour * 60 + minute, end_hour * 60 + end_minute
-    if minute > 59 or end_minute > 59 or start >= 24 * 60 or end > 24 * 60 or start == end:
-        raise ValueError("it must name two different times of day such as 07:00-08:00, or be none")
-    return start, end
-
-
-def _cadence(value: Any) -> int:
-    message = (
-        "it must be a number of seconds that divides a minute (5, 10, 15, 20, 30, 60) "
-        "or whole minutes that divide an hour (120 … 3600)"
-    )
-    try:
-        number = _integer(5)(value)
-    except ValueError:
-        raise ValueError(message) from None
-    if (60 % number if number <= 60 else number % 60 or 3600 % number) != 0:
-        raise ValueError(message)
-    return number
-
-
-def _scope(value: Any) -> dict[str, str]:
-    message = "it must look like _client_id=client_id,_ver=ver, or be none"
-    pairs: list[tuple[str, str]] = []
-    if isinstance(value, Mapping):
-        pairs = list(value.items())
-    elif str(value).strip() != "none":
-        for item in str(value).split(","):
-            column, _, member = (part.strip() for part in item.partition("="))
-            pairs.append((column, member))
-    if not all(isinstance(part, str) and part for pair in pairs for part in pair):
-        raise ValueError(message)
-    scope = dict(pairs)
-    if len(scope) < len(pairs):
-        twice = next(column for column in scope if [c for c, _ in pairs].count(column) > 1)
-        raise ValueError(f"it names the column {twice} twice")
-    for column, member in pairs:
-        if member in OWN_MEMBERS:
-            raise ValueError(
-                f"the member {member} that it gives to {column} has a meaning of its own in every "
-                "message; name another member"
-            )
-    return scope
-
-
-def _tables(value: Any) -> AllowList:
-    return parse_allow_list(value)
-
-
-def _left_push(value: Any) -> AllowList:
-    if isinstance(value, bool):
-        return AllowList(any_table=value)
-    if isinstance(value, str) and value.strip() == "none":
-        return AllowList()
-    chosen = parse_allow_list(value)
-    if any(entry.shards is not None for entry in chosen.tables):
-        raise ValueError("it must name tables without shards")
-    return chosen
-
-
 TABLES: Option[AllowList] = Option(
     "tables",
     "The tables that may be drained, separated by commas, each with its number of shards if its "
@@ -241,7 +97,7 @@ TABLES: Option[AllowList] = Option(
     "string",
     None,
     "airports, airlines, flights:4",
-    _tables,
+    values.tables,
 )
 PREFIX: Option[str] = Option(
     "prefix",
@@ -249,7 +105,7 @@ PREFIX: Option[str] = Option(
     "string",
     "batchdrain",
     "orders",
-    _prefix,
+    values.prefix,
 )
 LEFT_PUSH: Option[AllowList] = Option(
     "left_push",
@@ -260,7 +116,7 @@ LEFT_PUSH: Option[AllowList] = Option(
     "string",
     "none",
     "orders, sales.returns",
-    _left_push,
+    values.left_push,
 )
 TIMEZONE: Option[str] = Option(
     "timezone",
@@ -268,7 +124,7 @@ TIMEZONE: Option[str] = Option(
     "string",
     "UTC",
     "America/Mexico_City",
-    _zone,
+    values.zone,
 )
 PEAK_WINDOW: Option[tuple[int, int] | None] = Option(
     "peak_window",
@@ -277,7 +133,7 @@ PEAK_WINDOW: Option[tuple[int, int] | None] = Option(
     "string",
     "07:00-08:00",
     "06:30-09:15",
-    _window,
+    values.window,
 )
 PEAK_CADENCE: Option[int] = Option(
     "peak_cadence",
@@ -285,7 +141,7 @@ PEAK_CADENCE: Option[int] = Option(
     "integer",
     "15",
     "10",
-    _cadence,
+    values.cadence,
 )
 CADENCE: Option[int] = Option(
     "cadence",
@@ -293,7 +149,7 @@ CADENCE: Option[int] = Option(
     "integer",
     "60",
     "120",
-    _cadence,
+    values.cadence,
 )
 POOL: Option[str] = Option(
     "pool",
@@ -301,7 +157,7 @@ POOL: Option[str] = Option(
     "string",
     "default_pool",
     "postgres_orders",
-    _name,
+    values.name,
 )
 POSTGRES_CONN_ID: Option[str] = Option(
     "postgres_conn_id",
@@ -309,7 +165,7 @@ POSTGRES_CONN_ID: Option[str] = Option(
     "string",
     "postgres_default",
     "orders_db",
-    _name,
+    values.name,
 )
 REDIS_CONN_ID: Option[str] = Option(
     "redis_conn_id",
@@ -317,15 +173,40 @@ REDIS_CONN_ID: Option[str] = Option(
     "string",
     "redis_default",
     "orders_queue",
-    _name,
+    values.name,
 )
-BATCH_SIZE: Option[int] = Option(
+BATCH_SIZE: Option[int | None] = Option(
     "batch_size",
-    "The most records applied in one transaction.",
-    "integer",
+    "The records applied in one transaction, or ``adaptive``: as many as take about "
+    "``batch_seconds``, but fewer while many are refused.",
+    "string",
+    "adaptive",
     "1000",
+    values.adaptive(values.integer(1)),
+)
+MIN_BATCH_SIZE: Option[int] = Option(
+    "min_batch_size",
+    "The fewest records that an adaptive batch has, as long as there are so many.",
+    "integer",
+    "100",
+    "500",
+    values.integer(1),
+)
+MAX_BATCH_SIZE: Option[int] = Option(
+    "max_batch_size",
+    "The most records that an adaptive batch has.",
+    "integer",
     "5000",
-    _integer(1),
+    "20000",
+    values.integer(1),
+)
+BATCH_SECONDS: Option[float] = Option(
+    "batch_seconds",
+    "The seconds that an adaptive batch is to take.",
+    "float",
+    "0.25",
+    "1",
+    values.seconds,
 )
 BATCH_BYTES: Option[int] = Option(
     "batch_bytes",
@@ -333,7 +214,7 @@ BATCH_BYTES: Option[int] = Option(
     "integer",
     str(8 * 1024 * 1024),
     str(32 * 1024 * 1024),
-    _integer(1024),
+    values.integer(1024),
 )
 MAX_RECORDS: Option[int | None] = Option(
     "max_records",
@@ -341,7 +222,7 @@ MAX_RECORDS: Option[int | None] = Option(
     "string",
     "none",
     "1000000",
-    _limit(_integer(1)),
+    values.limit(values.integer(1)),
 )
 MAX_SECONDS: Option[float | None] = Option(
     "max_seconds",
@@ -350,7 +231,7 @@ MAX_SECONDS: Option[float | None] = Option(
     "string",
     "none",
     "300",
-    _limit(_seconds),
+    values.limit(values.seconds),
 )
 MAX_REFUSED_SHARE: Option[float] = Option(
     "max_refused_share",
@@ -359,7 +240,7 @@ MAX_REFUSED_SHARE: Option[float] = Option(
     "float",
     "0.5",
     "0.1",
-    _share,
+    values.share,
 )
 BRAKE_AFTER: Option[int] = Option(
     "brake_after",
@@ -367,7 +248,7 @@ BRAKE_AFTER: Option[int] = Option(
     "integer",
     "1000",
     "200",
-    _integer(1),
+    values.integer(1),
 )
 SCOPE: Option[dict[str, str]] = Option(
     "scope",
@@ -376,7 +257,7 @@ SCOPE: Option[dict[str, str]] = Option(
     "string",
     "_client_id=client_id,_ver=ver",
     "tenant_id=client_id",
-    _scope,
+    values.scope,
 )
 STATEMENT_STYLE: Option[str] = Option(
     "statement_style",
@@ -386,7 +267,7 @@ STATEMENT_STYLE: Option[str] = Option(
     "string",
     STATEMENT_STYLES[0],
     STATEMENT_STYLES[1],
-    _style,
+    values.style,
 )
 LOCK_TIMEOUT: Option[float] = Option(
     "lock_timeout",
@@ -394,7 +275,7 @@ LOCK_TIMEOUT: Option[float] = Option(
     "float",
     "5",
     "2.5",
-    _seconds,
+    values.seconds,
 )
 STATEMENT_TIMEOUT: Option[float] = Option(
     "statement_timeout",
@@ -402,7 +283,7 @@ STATEMENT_TIMEOUT: Option[float] = Option(
     "float",
     "30",
     "120",
-    _seconds,
+    values.seconds,
 )
 
 OPTIONS: tuple[Option[Any], ...] = (
@@ -417,6 +298,9 @@ OPTIONS: tuple[Option[Any], ...] = (
     POSTGRES_CONN_ID,
     REDIS_CONN_ID,
     BATCH_SIZE,
+    MIN_BATCH_SIZE,
+    MAX_BATCH_SIZE,
+    BATCH_SECONDS,
     BATCH_BYTES,
     MAX_RECORDS,
     MAX_SECONDS,

@@ -56,7 +56,10 @@ def build_drain_dag(
     peak_window: str | None = None,
     timezone: str | None = None,
     pool: str | None = None,
-    batch_size: int | None = None,
+    batch_size: int | str | None = None,
+    min_batch_size: int | None = None,
+    max_batch_size: int | None = None,
+    batch_seconds: float | None = None,
     max_records: int | None = None,
     max_seconds: float | None = None,
     max_refused_share: float | None = None,
@@ -79,6 +82,9 @@ def build_drain_dag(
     """
     _check(
         (options.BATCH_SIZE, batch_size),
+        (options.MIN_BATCH_SIZE, min_batch_size),
+        (options.MAX_BATCH_SIZE, max_batch_size),
+        (options.BATCH_SECONDS, batch_seconds),
         (options.MAX_RECORDS, max_records),
         (options.MAX_SECONDS, max_seconds),
         (options.MAX_REFUSED_SHARE, max_refused_share),
@@ -115,6 +121,9 @@ def build_drain_dag(
             {
                 "pool": chosen_pool,
                 "batch_size": batch_size,
+                "min_batch_size": min_batch_size,
+                "max_batch_size": max_batch_size,
+                "batch_seconds": batch_seconds,
                 "max_records": max_records,
                 "max_seconds": max_seconds,
                 "max_refused_share": max_refused_share,

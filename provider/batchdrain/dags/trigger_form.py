@@ -20,8 +20,27 @@ def trigger_form(allowed: AllowList | None) -> dict[str, Param]:
             minimum=1,
             maximum=100_000,
             title="Batch size",
-            description=f"The most records in one transaction. {_AS_CONFIGURED}",
+            description="The records in one transaction; without it batches adapt to the time "
+            f"that they take, unless a number is configured. {_AS_CONFIGURED}",
             examples=[500, 1000, 5000],
+            section="Limits",
+        ),
+        "min_batch_size": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=100_000,
+            title="Smallest adaptive batch",
+            description=f"The fewest records, where batches adapt. {_AS_CONFIGURED}",
+            section="Limits",
+        ),
+        "max_batch_size": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=100_000,
+            title="Largest adaptive batch",
+            description=f"The most records, where batches adapt. {_AS_CONFIGURED}",
             section="Limits",
         ),
         "max_records": Param(

@@ -23,7 +23,7 @@ from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import create_state
 from batchdrain.engine.run import Run
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.errors import TransientError
+from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.assets import table_asset, tables_alias
@@ -34,6 +34,9 @@ from batchdrain.operators.parent_wait import read_positions, wait_for_parents
 from batchdrain.queues.keys import QueueKey
 
 RETRIES = 5
+_FIRST_BATCH = 1000
+"""Records with which adaptive batches begin, within their limits."""
+
 PARENT_WAIT_SECONDS = 30.0
 """How long a drain waits for queues that come first while they make no progress."""
 
@@ -58,6 +61,9 @@ class DrainQueueOperator(BaseOperator):
         "postgres_conn_id",
         "redis_conn_id",
         "batch_size",
+        "min_batch_size",
+        "max_batch_size",
+        "batch_seconds",
         "max_records",
         "max_seconds",
         "max_refused_share",
@@ -76,6 +82,9 @@ class DrainQueueOperator(BaseOperator):
         postgres_conn_id: str | None = None,
         redis_conn_id: str | None = None,
         batch_size: int | str | None = None,
+        min_batch_size: int | str | None = None,
+        max_batch_size: int | str | None = None,
+        batch_seconds: float | str | None = None,
         batch_bytes: int | None = None,
         max_records: int | str | None = None,
         max_seconds: float | str | None = None,
@@ -99,6 +108,9 @@ class DrainQueueOperator(BaseOperator):
         self.postgres_conn_id = postgres_conn_id
         self.redis_conn_id = redis_conn_id
         self.batch_size = batch_size
+        self.min_batch_size = min_batch_size
+        self.max_batch_size = max_batch_size
+        self.batch_seconds = batch_seconds
         self.batch_bytes = batch_bytes
         self.max_records = max_records
         self.max_seconds = max_seconds
@@ -148,12 +160,12 @@ class DrainQueueOperator(BaseOperator):
         redis_hook = RedisQueueHook(options.REDIS_CONN_ID.read(self.redis_conn_id))
         observer = LogObserver(self.log)
         self.log.info(
-            "%s at %s into %s at %s, up to %d records a batch",
+            "%s at %s into %s at %s, %s records a batch",
             self.queue_key,
             redis_hook.address(),
             name,
             postgres_hook.address(),
-            limits.batch_records,
+            _size_in_words(limits),
         )
         stop = self._stop = StopSignal()
         if self._killed:
@@ -205,8 +217,18 @@ class DrainQueueOperator(BaseOperator):
         return table
 
     def _limits(self, params: Mapping[str, Any]) -> DrainLimits:
+        fixed = options.BATCH_SIZE.read(self.batch_size, params=params)
+        least = options.MIN_BATCH_SIZE.read(self.min_batch_size, params=params)
+        most = options.MAX_BATCH_SIZE.read(self.max_batch_size, params=params)
+        if fixed is None and least > most:
+            raise ConfigurationError(
+                f"min_batch_size is {least}, but max_batch_size is {most}: mend one of them"
+            )
         return DrainLimits(
-            batch_records=options.BATCH_SIZE.read(self.batch_size, params=params),
+            batch_records=fixed or min(max(_FIRST_BATCH, least), most),
+            least_batch_records=fixed or least,
+            most_batch_records=fixed or most,
+            batch_seconds=options.BATCH_SECONDS.read(self.batch_seconds, params=params),
             batch_bytes=options.BATCH_BYTES.read(self.batch_bytes),
             max_records=options.MAX_RECORDS.read(self.max_records, params=params),
             max_seconds=options.MAX_SECONDS.read(self.max_seconds, params=params),
@@ -232,6 +254,13 @@ class DrainQueueOperator(BaseOperator):
         asset = table_asset(*hook.location(), table.schema, table.name)
         for alias in aliases:
             context["outlet_events"][alias].add(asset, extra=_counts(outcome))
+
+
+def _size_in_words(limits: DrainLimits) -> str:
+    sizes = limits.sizes
+    if sizes.least == sizes.most:
+        return str(sizes.first)
+    return f"{sizes.least} to {sizes.most} (about {sizes.target:g} s, {sizes.first} at first)"
 
 
 def _run(context: Context) -> Run:

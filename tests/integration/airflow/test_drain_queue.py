@@ -89,6 +89,32 @@ def test_another_table_can_be_named(redis_client, connection):
     assert connection.execute("SELECT count(*) FROM elsewhere").fetchone() == (1,)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "params", "sizes"),
+    [
+        ({"max_batch_size": 10}, {}, [10, 10, 10, 10]),
+        ({"min_batch_size": 20, "max_batch_size": 20}, {}, [20, 20]),
+        ({"batch_size": 15, "max_batch_size": 5}, {}, [15, 15, 10]),
+        ({"batch_size": 15}, {"batch_size": 40}, [40]),
+        ({}, {"min_batch_size": 2, "max_batch_size": 30}, [30, 10]),
+    ],
+)
+def test_batches_adapt_within_limits_unless_a_number_is_given(
+    arguments, params, sizes, redis_client, connection
+):
+    push(redis_client, KEY, *(insert(id=n, name="n") for n in range(40)))
+    drain(**{"min_batch_size": 1, **arguments}).execute(drain_context(**params))
+    logged = connection.execute("SELECT records FROM batchdrain.batch_log ORDER BY id").fetchall()
+    assert [records for (records,) in logged] == sizes
+
+
+def test_limits_of_batches_that_contradict_are_refused(redis_client):
+    push(redis_client, KEY, insert(id=1, name="n"))
+    with pytest.raises(AirflowFailException, match="min_batch_size is 9, but max_batch_size is 8"):
+        drain(min_batch_size=9, max_batch_size=8).execute(drain_context())
+    assert redis_client.xlen(KEY) == 1
+
+
 @pytest.mark.parametrize("where", ["argument", "param", "section", "default"])
 def test_the_statement_style_can_be_chosen(where, redis_client, connection, monkeypatch):
     push(redis_client, KEY, insert(id=1, name="n"))

@@ -11,7 +11,7 @@ from batchdrain.queues.message import OWN_MEMBERS, decode
 
 
 def test_a_param_comes_before_the_argument_the_section_and_the_default(monkeypatch):
-    assert options.BATCH_SIZE.read() == 1000
+    assert options.BATCH_SIZE.read() is None
     monkeypatch.setenv("AIRFLOW__BATCHDRAIN__BATCH_SIZE", "20")
     assert options.BATCH_SIZE.read() == 20
     assert options.BATCH_SIZE.read(30) == 30
@@ -33,6 +33,8 @@ def test_a_param_comes_before_the_argument_the_section_and_the_default(monkeypat
         (options.SCOPE, "none", {}),
         (options.SCOPE, {"tenant": "client_id"}, {"tenant": "client_id"}),
         (options.MAX_RECORDS, "none", None),
+        (options.BATCH_SIZE, "adaptive", None),
+        (options.STATEMENT_STYLE, "values", "values"),
         (options.MAX_RECORDS, "5", 5),
         (options.MAX_SECONDS, 1.5, 1.5),
         (options.MAX_REFUSED_SHARE, "0.25", 0.25),
