@@ -86,22 +86,22 @@ class Intake:
         ends: list[int] = []
         size = 0
         for message in self._waiting:
-            read = self._read(message)
-            records.extend(read)
+            size += self._read(message, records)
             ends.append(len(records))
-            size += sum(map(_size, read))
             if len(records) >= limit or size >= self._batch_bytes:
                 break
         taken, self._waiting = self._waiting[: len(ends)], self._waiting[len(ends) :]
         return Batch(tuple(taken), tuple(records), tuple(ends), size)
 
-    def _read(self, message: Message) -> Sequence[Record | Malformed]:
+    def _read(self, message: Message, records: list[Record | Malformed]) -> int:
+        """Add a message's records to those of a batch, and return their size in bytes."""
         if message.body is None:
             reason = "the stream entry has no field named data"
-            return [Malformed(reason, None, fields=message.fields, message_id=message.id)]
+            records.append(Malformed(reason, None, fields=message.fields, message_id=message.id))
+            return _size(records[-1])
         envelope = decode(message.body, self._format.limits, self._format.members)
         if isinstance(envelope, MalformedEnvelope):
-            return [
+            records.append(
                 Malformed(
                     envelope.reason,
                     message.body,
@@ -109,9 +109,12 @@ class Intake:
                     members=envelope.members,
                     message_id=message.id,
                 )
-            ]
-        operation = _OPERATIONS[envelope.operation]
-        return [Record(operation, data, envelope.members, message.id) for data in envelope.records]
+            )
+            return len(message.body)
+        operation, members = _OPERATIONS[envelope.operation], envelope.members
+        for data in envelope.records:
+            records.append(Record(operation, data, members, message.id))
+        return sum(map(len, envelope.records))
 
 
 def _size(record: Record | Malformed) -> int:

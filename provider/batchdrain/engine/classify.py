@@ -88,6 +88,10 @@ class Classifier:
         for ordinal, record in enumerate(records):
             if isinstance(record, Malformed):
                 found.refused[ordinal] = Refusal("malformed_message", record.reason)
+                continue
+            ready = self._plainly(ordinal, record)
+            if ready is not None:
+                found.ready.append(ready)
             else:
                 self._add(found, ordinal, record, record.data)
         return found
@@ -127,6 +131,27 @@ class Classifier:
             return {name: bytes(raw) for name, raw in self._decode(record.data).items()}
         except (msgspec.MsgspecError, RecursionError):
             return tolerant_members(record.data)
+
+    def _plainly(self, ordinal: int, record: Record) -> Ready | None:
+        """Return a record that is as nearly all of them are; None if it takes a closer look.
+
+        It says what `_add` would, in half the time.
+        """
+        data, members = record.data, record.members
+        if not data.startswith(b'{"') or not data.isascii():
+            return None
+        try:
+            values = self._decode(data)
+            layout = self._layouts.of(record.operation, tuple(values))
+            if isinstance(layout, Refusal) or layout.own_scope or not layout.key_known:
+                return None
+            if layout.added_scope:
+                added = [members[member] for _, member in layout.added_scope]
+                data = layout.template % (*added, data[1:])
+        except (msgspec.MsgspecError, RecursionError, KeyError):
+            return None
+        key, identity = self._keys.read(values, members)
+        return None if b"null" in key else Ready(ordinal, layout.shape, data, key, identity)
 
     def _add(self, found: Classified, ordinal: int, record: Record, data: bytes) -> None:
         if not _is_text(data):

@@ -34,6 +34,7 @@ class KeyReader:
             (name, scope.get(name), _RULES[columns[name].key_rule](columns[name]))
             for name in table.key
         ]
+        self._only = self._parts[0] if len(self._parts) == 1 else None
 
     def json_of(
         self, values: Mapping[str, msgspec.Raw | bytes], members: Mapping[str, bytes]
@@ -48,6 +49,13 @@ class KeyReader:
 
         A key with a part that is left out or null is `Alone`.
         """
+        if self._only is not None:
+            name, member, identify = self._only
+            only = _part(name, member, values, members)
+            if only is None or only == b"null":
+                return (only,), Alone()
+            part = identify(only)
+            return (only,), None if part is None else (part,)
         key = self.json_of(values, members)
         identity: list[Hashable] = []
         asked = False

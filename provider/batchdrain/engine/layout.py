@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
@@ -15,7 +16,7 @@ from batchdrain.engine.records import Operation, Refusal
 from batchdrain.engine.statements.shape import UPDATED_AT, Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """How records with one set of members are applied.
 
@@ -28,6 +29,15 @@ class Layout:
     own_scope: tuple[ScopeColumn, ...]
     added_scope: tuple[tuple[bytes, str], ...]
     key_known: bool
+
+    @cached_property
+    def template(self) -> bytes:
+        """What puts the JSON of the added scope, in its order, before a record's own members.
+
+        A %-format whose last value are the record's bytes behind its first brace.
+        """
+        starts = (start.replace(b"%", b"%%") for start, _ in self.added_scope)
+        return b"{" + b"".join(start + b"%b," for start in starts) + b"%b"
 
 
 class Layouts:

@@ -164,13 +164,14 @@ def _decode_quickly(body: bytes, limits: MessageLimits, shape: _Shape) -> Envelo
         return None
     if records is None or _too_deep(body, records, limits.max_depth):
         return None
-    pairs = zip(shape.names, values, strict=False)
-    scope = {name: bytes(value) for name, value in pairs if value is not _UNSET}
-    for name, value in tuple(scope.items()):
-        if value[0] not in _SCALAR_STARTS:
-            if value != b"null":
+    scope: dict[str, bytes] = {}
+    for name, raw in zip(shape.names, values, strict=False):
+        if raw is not _UNSET:
+            value = bytes(raw)
+            if value[0] in _SCALAR_STARTS:
+                scope[name] = value
+            elif value != b"null":
                 return None
-            del scope[name]
     return Envelope(operation, scope, records)
 
 
