@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from batchdrain.drain.redis_side import RedisSide
 from batchdrain.engine.records import Malformed, Operation, Record
 from batchdrain.queues.message import MalformedEnvelope, MessageLimits, decode
-from batchdrain.queues.queue import Message
+from batchdrain.queues.queue import Message, Queue
 
 _OPERATIONS = {operation.value: operation for operation in Operation}
 
@@ -47,10 +46,10 @@ class Batch:
 
 
 class Intake:
-    """Takes messages from the Redis side and cuts them into batches by records and bytes."""
+    """Claims messages behind a position and cuts them into batches by records and bytes."""
 
-    def __init__(self, side: RedisSide, message_format: MessageFormat, batch_bytes: int) -> None:
-        self._side = side
+    def __init__(self, queue: Queue, message_format: MessageFormat, batch_bytes: int) -> None:
+        self._queue = queue
         self._format = message_format
         self._batch_bytes = batch_bytes
         self._waiting: list[Message] = []
@@ -61,23 +60,12 @@ class Intake:
         Raises what claiming raises.
         """
         if not self._waiting:
-            self._waiting = list(self._side.claim(limit, after))
+            self._waiting = list(self._queue.claim(limit, after))
         return self._cut(limit)
-
-    def next_if_here(self, limit: int) -> Batch | None:
-        """Return the next batch if its messages were claimed already; raises as `next` does."""
-        if not self._waiting:
-            self._waiting = list(self._side.claimed())
-        return self._cut(limit)
-
-    def claim_ahead(self, after: str, limit: int) -> None:
-        """Have the messages behind `after` claimed, unless others wait that come first."""
-        if not self._waiting:
-            self._side.claim_ahead(limit, after)
 
     def put_back(self, messages: Sequence[Message]) -> None:
-        """Take back messages that were not applied; whatever was claimed since comes after them."""
-        self._waiting = [*messages, *self._waiting, *self._side.claimed_in_the_end()]
+        """Take back messages that were not applied."""
+        self._waiting[:0] = messages
 
     def _cut(self, limit: int) -> Batch | None:
         if not self._waiting:

@@ -18,7 +18,6 @@ from batchdrain.drain.brake import Brake
 from batchdrain.drain.hold import Hold
 from batchdrain.drain.intake import Batch, Intake, MessageFormat
 from batchdrain.drain.patience import Patience
-from batchdrain.drain.redis_side import RedisSide
 from batchdrain.drain.report import (
     BatchReport,
     DrainLimits,
@@ -104,6 +103,7 @@ class _Drain:
         self._sizing = Sizing.first(limits.sizes)
         self._careful: int | None = None
         self._following: _Ready | None = None
+        self._applied: Sequence[Message] = ()
         self._started = time.monotonic()
         self._position = ""
         self._unsettled = 0
@@ -119,9 +119,11 @@ class _Drain:
                 if held:
                     ending = Ending.HELD
                 else:
-                    with RedisSide(self._queue) as side:
-                        intake = Intake(side, message_format, self._limits.batch_bytes)
-                        ending = self._loop(side, intake)
+                    intake = Intake(self._queue, message_format, self._limits.batch_bytes)
+                    try:
+                        ending = self._loop(intake)
+                    finally:
+                        self._settle_applied()
                     self._settle_failed()
                     self._patience.while_away(self._give_back)
             except HandedOverError as error:
@@ -183,7 +185,7 @@ class _Drain:
         self._observer.note(f"Accepted as it is, from {self._position} on. {why}")
         return self._queue.standing(self._position, accounted)
 
-    def _loop(self, side: RedisSide, intake: Intake) -> Ending:
+    def _loop(self, intake: Intake) -> Ending:
         while True:
             if self._stop.is_set():
                 return Ending.STOPPED
@@ -195,37 +197,30 @@ class _Drain:
             ready = self._patience.while_away(lambda: self._next(intake))
             if ready is None:
                 return Ending.EMPTY
-            applied = self._apply(ready, side, intake)
+            applied = self._apply(ready, intake)
             self._put_back(ready.batch.messages[applied:], intake)
 
     def _next(self, intake: Intake) -> _Ready | None:
         following, self._following = self._following, None
         if following is not None:
             return following
+        self._settle_applied()
         batch = self._while_held(lambda: intake.next(self._position, self._room()))
-        if batch is None:
-            return None
-        self._claim_ahead(intake, batch, self._room(len(batch.records)))
-        return _Ready(batch, self._engine.prepare(batch.records))
+        return _Ready(batch, self._engine.prepare(batch.records)) if batch is not None else None
 
     def _prepare_following(self, batch: Batch, intake: Intake) -> None:
-        """Prepare the batch behind this one, while PostgreSQL works on it.
+        """Settle what was applied, and prepare the batch behind this one, while PostgreSQL works.
 
-        What goes wrong is left for later, when the batch at hand is through: it comes again.
+        All in one thread: with two, each would keep the other waiting for Python's lock. What goes
+        wrong is left for later, when the batch at hand is through: it comes again.
         """
+        self._settle_applied()
         room = self._room(len(batch.records))
-        if self._following is not None or not room:
-            return
-        with suppress(BatchdrainError):
-            following = intake.next_if_here(room)
-            if following is not None:
-                room = self._room(len(batch.records) + len(following.records))
-                self._claim_ahead(intake, following, room)
-                self._following = _Ready(following, self._engine.prepare(following.records))
-
-    def _claim_ahead(self, intake: Intake, batch: Batch, room: int) -> None:
-        if room:
-            intake.claim_ahead(batch.last_id, room)
+        if self._following is None and room:
+            with suppress(BatchdrainError):
+                following = intake.next(batch.last_id, room)
+                if following is not None:
+                    self._following = _Ready(following, self._engine.prepare(following.records))
 
     def _put_back(self, messages: Sequence[Message], intake: Intake) -> None:
         """Give back what a batch that had to be made smaller did not apply."""
@@ -234,7 +229,7 @@ class _Drain:
             later = () if following is None else following.batch.messages
             intake.put_back([*messages, *later])
 
-    def _apply(self, ready: _Ready, side: RedisSide, intake: Intake) -> int:
+    def _apply(self, ready: _Ready, intake: Intake) -> int:
         """Apply a batch, trying again when a server is away; return how many of its messages.
 
         A failure that a record may cause by itself makes the batches smaller for a while, so that
@@ -272,7 +267,7 @@ class _Drain:
             if smaller is not None:
                 batch, attempt, self._careful = smaller, 0, len(smaller.messages)
                 prepared = self._engine.prepare(batch.records)
-        self._committed(batch, result, time.monotonic() - started, side)
+        self._committed(batch, result, time.monotonic() - started)
         self._careful = self._relaxed()
         return len(batch.messages)
 
@@ -304,11 +299,9 @@ class _Drain:
             ) from error
         raise error
 
-    def _committed(
-        self, batch: Batch, result: BatchResult, seconds: float, side: RedisSide
-    ) -> None:
+    def _committed(self, batch: Batch, result: BatchResult, seconds: float) -> None:
         """Note a batch that PostgreSQL holds, and have it removed from Redis."""
-        position = self._position = batch.last_id
+        self._position = batch.last_id
         done = self._outcome
         self._outcome = replace(
             done,
@@ -323,8 +316,8 @@ class _Drain:
         self._sizing = self._sizing.after(len(result.results), result.refused, seconds)
         if self._sizing.reason:
             self._observer.sized(self._sizing.size, self._sizing.reason)
-        ids = [message.id for message in batch.messages]
-        side.settle(lambda: self._settle(len(ids), lambda: self._queue.settle(position, ids)))
+        self._settle_applied()
+        self._applied = batch.messages
         self._observer.batch(
             BatchReport(
                 self._outcome.batches,
@@ -335,6 +328,13 @@ class _Drain:
                 result,
             )
         )
+
+    def _settle_applied(self) -> None:
+        """Remove the messages of the last batch from Redis; it is committed by now."""
+        messages, self._applied = self._applied, ()
+        if messages:
+            ids = [message.id for message in messages]
+            self._settle(len(ids), lambda: self._queue.settle(ids[-1], ids))
 
     def _settle_failed(self) -> None:
         """Remove what could not be removed when its batch was committed."""

@@ -39,6 +39,8 @@ def cut(table: Table, records: Sequence[Ready], *, keys_known: bool) -> list[Ste
 
 def waves(records: Sequence[Ready]) -> list[Step]:
     """Cut for plain tables: in a wave every key occurs once, and order does not matter."""
+    if len({record.identity for record in records}) == len(records):
+        return _grouped(records)
     seen: dict[KeyIdentity | None, int] = {}
     cut_waves: list[dict[Shape, list[Ready]]] = []
     for record in records:
@@ -93,9 +95,12 @@ def _may_share_run(last: Shape, following: Shape, unique_columns: frozenset[str]
     return unique_columns.isdisjoint(last.changed) and unique_columns.isdisjoint(following.changed)
 
 
-def _grouped(run: Sequence[Ready]) -> list[Step]:
-    """One step per shape; within a run of distinct keys their order does not matter."""
+def _grouped(records: Sequence[Ready]) -> list[Step]:
+    """One step per shape; among distinct keys their order does not matter."""
+    first = records[0].shape if records else None
+    if first is not None and all(record.shape is first for record in records):
+        return [Step(first, tuple(records))]
     groups: dict[Shape, list[Ready]] = {}
-    for record in run:
+    for record in records:
         groups.setdefault(record.shape, []).append(record)
     return [Step(shape, tuple(group)) for shape, group in groups.items()]

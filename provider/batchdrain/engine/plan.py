@@ -25,8 +25,10 @@ class Plan:
     def size(self) -> int:
         """The records' JSON (of malformed messages: their bodies) in bytes."""
         return sum(
-            len(record.data if isinstance(record, Record) else record.body or b"")
-            for record in self.records
+            [
+                len(record.data if isinstance(record, Record) else record.body or b"")
+                for record in self.records
+            ]
         )
 
     @property

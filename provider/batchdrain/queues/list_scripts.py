@@ -47,13 +47,21 @@ if in_flight(KEYS[5], 0) then
     return {'in flight', number + 1, 0, elements}
 end
 if newest > number then return {'apart'} end
-while #elements < most and room > 0 do
-    local element = redis.call('LMOVE', KEYS[1], KEYS[5], ARGV[6], 'RIGHT')
-    if not element then break end
-    elements[#elements + 1] = element
-    room = room - #element
+local left = ARGV[6] == 'LEFT'
+local there = redis.call('LRANGE', KEYS[1], left and 0 or -most, left and most - 1 or -1)
+for i = 1, #there do
+    if room <= 0 then break end
+    elements[i] = there[left and i or #there + 1 - i]
+    room = room - #elements[i]
 end
-if #elements > 0 then redis.call('INCR', KEYS[2]) end
+if #elements > 0 then
+    for from = 1, #elements, 1000 do
+        local upto = math.min(from + 999, #elements)
+        redis.call('RPUSH', KEYS[5], unpack(elements, from, upto))
+    end
+    redis.call('LTRIM', KEYS[1], left and #elements or 0, left and -1 or -#elements - 1)
+    redis.call('INCR', KEYS[2])
+end
 return {'claimed', number + 1, 0, elements}
 """
 """Returns what is in flight behind a position, or else moves new elements into flight.

@@ -95,7 +95,7 @@ def decode(
     """
     if len(body) > limits.max_bytes:
         return MalformedEnvelope(f"the message is larger than {limits.max_bytes} bytes")
-    if is_compressed(body):
+    if not body.startswith(b"{") and is_compressed(body):
         try:
             body = decompress(body, limits.max_bytes)
         except CompressionError as error:

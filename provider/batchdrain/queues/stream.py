@@ -222,7 +222,7 @@ class StreamQueue:
 
     def _learn(self, entries: Sequence[_Entry]) -> int:
         """Take note of the entries' sizes, and return their sum in bytes."""
-        sizes = [sum(map(len, fields)) + sum(map(len, fields.values())) for _, fields in entries]
+        sizes = [_size(fields) for _, fields in entries]
         self._chunk.learn(sizes)
         return sum(sizes)
 
@@ -303,6 +303,12 @@ class StreamQueue:
             return
         nothing_kept = facts.first_id is None or as_numbers(facts.first_id) > as_numbers(position)
         self._groups.move_ours(position, facts.gone if nothing_kept else None)
+
+
+def _size(fields: Mapping[bytes, bytes]) -> int:
+    if len(fields) == 1 and _DATA in fields:
+        return len(_DATA) + len(fields[_DATA])
+    return sum(map(len, fields)) + sum(map(len, fields.values()))
 
 
 def _message(entry: _Entry) -> Message:

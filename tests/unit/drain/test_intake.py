@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from batchdrain.drain.intake import Intake, MessageFormat
-from batchdrain.drain.redis_side import RedisSide
 from batchdrain.engine.records import Malformed, Operation, Record
 from batchdrain.queues.message import MessageLimits
 from batchdrain.queues.queue import Message
@@ -41,7 +40,7 @@ def intake(
 ) -> tuple[Intake, Claims]:
     claims = Claims(list(messages))
     queue: Any = claims
-    return Intake(RedisSide(queue), message_format or MessageFormat(), batch_bytes), claims
+    return Intake(queue, message_format or MessageFormat(), batch_bytes), claims
 
 
 def test_a_batch_has_as_many_records_as_allowed() -> None:
@@ -138,30 +137,6 @@ def test_the_format_s_limits_hold() -> None:
     batch = cut.next("0", 10)
     assert batch is not None
     assert isinstance(batch.records[0], Malformed)
-
-
-def test_what_was_claimed_ahead_is_not_claimed_again() -> None:
-    cut, claims = intake([message(n) for n in range(1, 7)])
-    cut.claim_ahead("0", 2)
-    first = cut.next("0", 2)
-    assert first is not None
-    assert first.last_id == "2"
-    cut.claim_ahead("2", 2)
-    cut.put_back(first.messages)
-    again = cut.next("0", 4)
-    assert again is not None
-    assert [entry.id for entry in again.messages] == ["1", "2", "3", "4"]
-    assert claims.asked == [(2, "0"), (2, "2")]
-
-
-def test_a_batch_whose_messages_are_not_here_yet_is_not_waited_for() -> None:
-    cut, claims = intake([message(1)])
-    assert cut.next_if_here(10) is None
-    cut.claim_ahead("0", 10)
-    while (batch := cut.next_if_here(10)) is None:
-        pass
-    assert batch.last_id == "1"
-    assert claims.asked == [(10, "0")]
 
 
 @pytest.mark.parametrize("records", [0, 1])
