@@ -22,6 +22,7 @@ from batchdrain.engine.questions import Questioner
 from batchdrain.engine.records import BatchResult, Malformed, Record, Refusal
 from batchdrain.engine.refused import error_rows
 from batchdrain.engine.run import Run
+from batchdrain.engine.statements.questions import conversion
 from batchdrain.engine.transaction import COMMIT, Command, roll_back, send
 from batchdrain.errors import ConfigurationError, SystemicError
 
@@ -36,6 +37,10 @@ statements."""
 
 _NEWS = 0.2
 """Weight of the newest batch in that share: after one bad batch, one is isolated in advance."""
+
+
+_SAVEPOINT = Command("SAVEPOINT doubt", prepare=False)
+_BACK = Command("ROLLBACK TO SAVEPOINT doubt", prepare=False)
 
 
 class StaleTableError(Exception):
@@ -188,7 +193,10 @@ class Target:
         if not doubtful:
             return
         self._raise_if_stale(connection)
-        if attempted.result.applied == 0:
+        if attempted.result.applied > 0:
+            return
+        doubtful = [refusal for refusal in doubtful if not self._is_value_s(connection, refusal)]
+        if doubtful:
             roll_back(connection)
             raise SystemicError(
                 f"table {self.table.qualified_name} takes none of {len(doubtful)} records: "
@@ -201,6 +209,21 @@ class Target:
             return False
         by_policy = self.table.row_security and refusal.sqlstate == "42501"
         return classify(refusal.sqlstate, row_security=by_policy) is FailureClass.PASSING
+
+    def _is_value_s(self, connection: psycopg.Connection[Any], refusal: Refusal) -> bool:
+        """Whether a value is at fault: hstore, tsvector, regclass … refuse one with class 42.
+
+        Such a refusal names the column that did not convert; NULL has to convert all the same.
+        """
+        column = next((c for c in self.table.columns if c.name == refusal.field), None)
+        if column is None or refusal.constraint:
+            return False
+        try:
+            send(connection, [_SAVEPOINT, Command(f"SELECT {conversion(column)}", ("{}",)), _BACK])
+        except psycopg.Error:
+            send(connection, [_BACK])
+            return False
+        return True
 
     def _raise_if_stale(self, connection: psycopg.Connection[Any]) -> None:
         if read_table(connection, self.table.qualified_name, self._scope) != self.table:

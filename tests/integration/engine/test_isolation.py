@@ -59,6 +59,16 @@ def mixed_batch(
     return apply
 
 
+def test_a_lone_value_that_its_type_calls_a_syntax_error_is_refused(
+    connection: Connection, open_engine: OpenEngine, record: MakeRecord
+) -> None:
+    """Nothing else has to pass to know that the value is at fault, not the table."""
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY, v tsvector)")
+    result = open_engine("t").apply([record("INSERT", {"id": 1, "v": "'a"})])
+    assert refused(result) == {0: "syntax_error"}
+    assert value(connection, "SELECT field_id FROM t_errors") == "v"
+
+
 BAD = {
     50: "numeric_value_out_of_range",
     51: "not_null_violation",
