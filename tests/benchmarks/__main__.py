@@ -100,7 +100,7 @@ class _Run:
 @contextmanager
 def _servers() -> Iterator[Servers]:
     """Start PostgreSQL and Valkey that flush to the disk what they confirm."""
-    with PostgresServer() as postgres, ValkeyServer() as valkey:
+    with PostgresServer() as postgres, ValkeyServer(settings={"appendfsync": "everysec"}) as valkey:
         yield Servers(postgres.url, valkey.url)
 
 
