@@ -80,18 +80,19 @@ def build_drain_dag(
     refers to. Further arguments go to Airflow's DAG, `params` beside those of the trigger form.
     Opens no connection. Raises ConfigurationError naming the option or the argument that is bad.
     """
-    _check(
-        (options.BATCH_SIZE, batch_size),
-        (options.MIN_BATCH_SIZE, min_batch_size),
-        (options.MAX_BATCH_SIZE, max_batch_size),
-        (options.BATCH_SECONDS, batch_seconds),
-        (options.MAX_RECORDS, max_records),
-        (options.MAX_SECONDS, max_seconds),
-        (options.MAX_REFUSED_SHARE, max_refused_share),
-        (options.LEFT_PUSH, left_push),
-        (options.SCOPE, scope),
-        (options.STATEMENT_STYLE, statement_style),
-    )
+    tuning = {
+        "batch_size": batch_size,
+        "min_batch_size": min_batch_size,
+        "max_batch_size": max_batch_size,
+        "batch_seconds": batch_seconds,
+        "max_records": max_records,
+        "max_seconds": max_seconds,
+        "max_refused_share": max_refused_share,
+        "left_push": left_push,
+        "scope": scope,
+        "statement_style": statement_style,
+    }
+    _check(tuning)
     rhythm: Cadence | None = None
     if schedule == FROM_CONFIGURATION:
         rhythm = _cadence(cadence, peak_cadence, peak_window, timezone)
@@ -120,16 +121,7 @@ def build_drain_dag(
             {"tables": tables, "cadence": rhythm, "drain_pool": chosen_pool, **connections},
             {
                 "pool": chosen_pool,
-                "batch_size": batch_size,
-                "min_batch_size": min_batch_size,
-                "max_batch_size": max_batch_size,
-                "batch_seconds": batch_seconds,
-                "max_records": max_records,
-                "max_seconds": max_seconds,
-                "max_refused_share": max_refused_share,
-                "left_push": left_push,
-                "scope": scope,
-                "statement_style": statement_style,
+                **tuning,
                 "parent_wait": parent_wait,
                 **connections,
                 **retry_arguments(retries),
@@ -139,12 +131,16 @@ def build_drain_dag(
     return dag
 
 
-def _check(*given: tuple[options.Option[Any], object]) -> None:
-    """Refuse a bad argument when the file is parsed; a template is known only when a task runs."""
-    for option, argument in given:
+def _check(arguments: Mapping[str, object]) -> None:
+    """Refuse a bad argument when the file is parsed; a template is known only when a task runs.
+
+    The arguments are named as the options whose place they take.
+    """
+    known = {option.name: option for option in options.OPTIONS}
+    for name, argument in arguments.items():
         template = isinstance(argument, str) and ("{{" in argument or "{%" in argument)
         if argument is not None and not template:
-            option.read(argument)
+            known[name].read(argument)
 
 
 def _dag_arguments(given: Mapping[str, Any], form: Mapping[str, Param]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import Param
 
 from batchdrain.allow_list import AllowList
@@ -14,34 +16,17 @@ def trigger_form(allowed: AllowList | None) -> dict[str, Param]:
     """Return the Params of a drain DAG; without a list of names the tables are free text."""
     return {
         "tables": _tables(allowed),
-        "batch_size": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            maximum=100_000,
-            title="Batch size",
-            description="The records in one transaction; without it batches adapt to the time "
-            f"that they take, unless a number is configured. {_AS_CONFIGURED}",
+        "batch_size": _records(
+            "Batch size",
+            "The records in one transaction; without it batches adapt to the time that they take, "
+            "unless a number is configured.",
             examples=[500, 1000, 5000],
-            section="Limits",
         ),
-        "min_batch_size": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            maximum=100_000,
-            title="Smallest adaptive batch",
-            description=f"The fewest records, where batches adapt. {_AS_CONFIGURED}",
-            section="Limits",
+        "min_batch_size": _records(
+            "Smallest adaptive batch", "The fewest records, where batches adapt."
         ),
-        "max_batch_size": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            maximum=100_000,
-            title="Largest adaptive batch",
-            description=f"The most records, where batches adapt. {_AS_CONFIGURED}",
-            section="Limits",
+        "max_batch_size": _records(
+            "Largest adaptive batch", "The most records, where batches adapt."
         ),
         "max_records": Param(
             None,
@@ -91,6 +76,20 @@ def trigger_form(allowed: AllowList | None) -> dict[str, Param]:
             section="Safety",
         ),
     }
+
+
+def _records(title: str, description: str, **more: Any) -> Param:
+    """Return the Param of a number of records in a batch."""
+    return Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=100_000,
+        title=title,
+        description=f"{description} {_AS_CONFIGURED}",
+        section="Limits",
+        **more,
+    )
 
 
 def _tables(allowed: AllowList | None) -> Param:

@@ -17,6 +17,7 @@ import psycopg
 
 from batchdrain.engine.failures import FailureClass, failure_of
 from batchdrain.engine.json_doubts import DOUBTFUL_JSON
+from batchdrain.engine.statements.questions import ALL_JSONB
 
 ENCODED = "batchdrain_base64"
 """Member whose value is the base64 of bytes that jsonb can't hold."""
@@ -107,8 +108,8 @@ def _not_jsonb(
 
 def _all_jsonb(connection: psycopg.Connection[Any], texts: list[str]) -> bool:
     try:
-        with connection.transaction(), connection.cursor() as cursor:
-            cursor.execute("SELECT count(t::jsonb) FROM unnest(%s::text[]) AS t", (texts,))
+        with connection.transaction():
+            psycopg.RawCursor(connection).execute(ALL_JSONB, (texts,))
     except psycopg.Error as error:
         if failure_of(error) is not FailureClass.REFUSED:
             raise
