@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from batchdrain.engine.records import Malformed, Operation, Record
-from batchdrain.queues.message import MalformedEnvelope, MessageLimits, decode
+from batchdrain.queues.message import Envelope, MalformedEnvelope, MessageLimits, decode_all
 from batchdrain.queues.queue import Message, Queue
 
 _OPERATIONS = {operation.value: operation for operation in Operation}
@@ -73,36 +73,51 @@ class Intake:
         records: list[Record | Malformed] = []
         ends: list[int] = []
         size = 0
-        for message in self._waiting:
-            size += self._read(message, records)
+        for message, envelope in self._read(self._waiting):
+            size += _add(message, envelope, records)
             ends.append(len(records))
             if len(records) >= limit or size >= self._batch_bytes:
                 break
         taken, self._waiting = self._waiting[: len(ends)], self._waiting[len(ends) :]
         return Batch(tuple(taken), tuple(records), tuple(ends), size)
 
-    def _read(self, message: Message, records: list[Record | Malformed]) -> int:
-        """Add a message's records to those of a batch, and return their size in bytes."""
-        if message.body is None:
-            reason = "the stream entry has no field named data"
-            records.append(Malformed(reason, None, fields=message.fields, message_id=message.id))
-            return _size(records[-1])
-        envelope = decode(message.body, self._format.limits, self._format.members)
-        if isinstance(envelope, MalformedEnvelope):
-            records.append(
-                Malformed(
-                    envelope.reason,
-                    message.body,
-                    operation=envelope.operation,
-                    members=envelope.members,
-                    message_id=message.id,
-                )
-            )
-            return len(message.body)
+    def _read(
+        self, messages: Sequence[Message]
+    ) -> Iterator[tuple[Message, Envelope | MalformedEnvelope | None]]:
+        """Yield each message with its envelope: None where there is no body to read."""
+        bodies = [message.body for message in messages if message.body is not None]
+        envelopes = decode_all(bodies, self._format.limits, self._format.members)
+        for message in messages:
+            yield message, None if message.body is None else next(envelopes)
+
+
+def _add(
+    message: Message,
+    envelope: Envelope | MalformedEnvelope | None,
+    records: list[Record | Malformed],
+) -> int:
+    """Add a message's records to those of a batch, and return their size in bytes."""
+    if isinstance(envelope, Envelope):
         operation, members = _OPERATIONS[envelope.operation], envelope.members
+        size = 0
         for data in envelope.records:
             records.append(Record(operation, data, members, message.id))
-        return sum(map(len, envelope.records))
+            size += len(data)
+        return size
+    if envelope is None:
+        reason = "the stream entry has no field named data"
+        records.append(Malformed(reason, None, fields=message.fields, message_id=message.id))
+    else:
+        records.append(
+            Malformed(
+                envelope.reason,
+                message.body,
+                operation=envelope.operation,
+                members=envelope.members,
+                message_id=message.id,
+            )
+        )
+    return _size(records[-1])
 
 
 def _size(record: Record | Malformed) -> int:

@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 
 from batchdrain.engine.catalog import Table
-from batchdrain.engine.classify import Ready
 from batchdrain.engine.cut import Step
 from batchdrain.engine.failures import FailureClass, failure_of
 from batchdrain.engine.questions import refusal_of
+from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Refusal
 from batchdrain.engine.reports import NOT_FOUND, constrained, read_report
 from batchdrain.engine.settings import EngineSettings

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchdrain.engine.catalog import Cutting, Table
-from batchdrain.engine.classify import Ready
 from batchdrain.engine.keys import KeyIdentity
+from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Operation
 from batchdrain.engine.statements.shape import Shape
 

@@ -15,6 +15,16 @@ _MOST_BEFORE_POINT, _MOST_AFTER_POINT = 131072, 16383
 """Digits that numeric holds (PostgreSQL documentation, Numeric Types)."""
 
 
+def is_text(data: bytes) -> bool:
+    """Whether PostgreSQL could take the bytes as a text at all."""
+    if b"\0" in data:
+        return False
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def shown(value: bytes) -> str | None:
     """Return the JSON `value` as `jsonb ->> …` shows it: strings as they are, null as None.
 

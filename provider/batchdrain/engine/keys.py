@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -34,6 +34,7 @@ class KeyReader:
             (name, scope.get(name), _RULES[columns[name].key_rule](columns[name]))
             for name in table.key
         ]
+        self.names = frozenset(table.key)
         self._only = self._parts[0] if len(self._parts) == 1 else None
 
     def json_of(
@@ -67,6 +68,14 @@ class KeyReader:
                 asked = True
             identity.append(part)
         return key, None if asked else tuple(identity)
+
+    def identities(self, parts: Sequence[bytes]) -> list[KeyIdentity | None]:
+        """Return what `read` says of keys that have one part each, none of them null.
+
+        Only for a table whose key is one column.
+        """
+        _, _, identify = self._parts[0]
+        return [None if part is None else (part,) for part in map(identify, parts)]
 
 
 def _part(

@@ -5,9 +5,8 @@ Producers send few different sets of columns, so this is worked out once per set
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import msgspec
 
@@ -30,14 +29,15 @@ class Layout:
     added_scope: tuple[tuple[bytes, str], ...]
     key_known: bool
 
-    @cached_property
-    def template(self) -> bytes:
-        """What puts the JSON of the added scope, in its order, before a record's own members.
+    def start_of(self, members: Mapping[str, bytes]) -> bytes:
+        """Return what replaces a record's first brace to add the scope; empty if one is missing.
 
-        A %-format whose last value are the record's bytes behind its first brace.
+        Only for a record with members of its own.
         """
-        starts = (start.replace(b"%", b"%%") for start, _ in self.added_scope)
-        return b"{" + b"".join(start + b"%b," for start in starts) + b"%b"
+        try:
+            return b"{" + b"".join([b"%b%b," % (s, members[m]) for s, m in self.added_scope])
+        except KeyError:
+            return b""
 
 
 class Layouts:

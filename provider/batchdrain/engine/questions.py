@@ -11,9 +11,10 @@ import psycopg
 from msgspec.structs import replace
 
 from batchdrain.engine.catalog import ScopeColumn, Table
-from batchdrain.engine.classify import Classified, Classifier, Ready, scope_mismatch
+from batchdrain.engine.classify import Classified, Classifier, scope_mismatch
 from batchdrain.engine.failures import FailureClass, condition_name, failure_of
 from batchdrain.engine.keys import Alone
+from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Malformed, Record, Refusal
 from batchdrain.engine.statements.questions import (
     AS_JSONB,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from batchdrain.engine.catalog import Table
-from batchdrain.engine.classify import Ready
 from batchdrain.engine.failures import condition_name
+from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Refusal
 
 NOT_FOUND = Refusal("not_found", "there is no row with this key")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -38,10 +38,13 @@ _OPERATIONS = {
 }
 _SCALAR_STARTS = frozenset(b'"-0123456789')
 _UNSET = msgspec.UNSET
+_Values = tuple[bytes | msgspec.UnsetType, ...]
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _MANY_COMMAS = 100
 """Commas per allowed record beyond which elements are counted before they are collected."""
+_TOGETHER = 64
+"""Messages that are read in one go; if one of them is not as it should be, each is read alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,41 @@ def decode(
     return _decode_quickly(body, limits, shape) or _decode_tolerantly(body, limits, shape)
 
 
+def decode_all(
+    bodies: Sequence[bytes],
+    limits: MessageLimits = DEFAULT_LIMITS,
+    members: tuple[str, ...] = SCOPE_MEMBERS,
+) -> Iterator[Envelope | MalformedEnvelope]:
+    """Read messages, each as `decode` reads it, but ordinary ones in a fraction of the time.
+
+    Raises ConfigurationError as `decode` does.
+    """
+    shape = _shape(members)
+    for first in range(0, len(bodies), _TOGETHER):
+        chunk = bodies[first : first + _TOGETHER]
+        found = _envelopes(chunk, _wires(chunk, limits, shape), limits, shape)
+        for body, envelope in zip(chunk, found, strict=True):
+            yield envelope or decode(body, limits, members)
+
+
+def _wires(bodies: Sequence[bytes], limits: MessageLimits, shape: _Shape) -> Sequence[Any]:
+    """Return the messages as `shape` decodes them, all in one go; None for each if one can't be.
+
+    Every line holds one message and no message a line break, so a line's value is its message's.
+    """
+    lines = b"\n".join(bodies)
+    unread = [None] * len(bodies)
+    if lines.count(b"\n") != len(bodies) - 1 or max(map(len, bodies)) > limits.max_bytes:
+        return unread
+    try:
+        if not lines.isascii():
+            lines.decode()
+        wires = shape.decode_lines(lines)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return unread
+    return wires if len(wires) == len(bodies) else unread
+
+
 def _not_text(body: bytes) -> str | None:
     if body.startswith(_BYTE_ORDER_MARK):
         return "the message begins with a byte order mark"
@@ -126,6 +164,7 @@ class _Shape:
 
     names: tuple[str, ...]
     decode: Callable[[bytes], Any]
+    decode_lines: Callable[[bytes], list[Any]]
 
 
 @lru_cache(maxsize=64)
@@ -149,48 +188,74 @@ def _shape(members: tuple[str, ...]) -> _Shape:
         rename=fields,
         gc=False,
     )
-    return _Shape(names, msgspec.json.Decoder(struct).decode)
+    decoder = msgspec.json.Decoder(struct)
+    return _Shape(names, decoder.decode, decoder.decode_lines)
 
 
 def _decode_quickly(body: bytes, limits: MessageLimits, shape: _Shape) -> Envelope | None:
     """Decode an envelope that is as it should be; None where the tolerant way has to judge."""
     try:
-        spelled, one, many, *values = msgspec.structs.astuple(shape.decode(body))
-        operation = _OPERATIONS.get(spelled)
-        if operation is None or (one is _UNSET) is (many is _UNSET):
-            return None
-        records = (bytes(one),) if many is _UNSET else _split(bytes(many), limits)
+        wire = shape.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return None
-    if records is None or _too_deep(body, records, limits.max_depth):
-        return None
-    scope: dict[str, bytes] = {}
-    for name, raw in zip(shape.names, values, strict=False):
-        if raw is not _UNSET:
-            value = bytes(raw)
-            if value[0] in _SCALAR_STARTS:
-                scope[name] = value
-            elif value != b"null":
-                return None
-    return Envelope(operation, scope, records)
+    return _envelopes((body,), (wire,), limits, shape)[0]
+
+
+def _envelopes(
+    bodies: Sequence[bytes], wires: Sequence[Any], limits: MessageLimits, shape: _Shape
+) -> list[Envelope | None]:
+    """Return what was decoded as envelopes; None where the tolerant way has to judge."""
+    found: list[Envelope | None] = [None] * len(bodies)
+    scopes: dict[_Values, Mapping[str, bytes] | None] = {}
+    depth = limits.max_depth
+    for place, wire in enumerate(wires):
+        if wire is None:
+            continue
+        spelled, one, many, *raw = msgspec.structs.astuple(wire)
+        operation = _OPERATIONS.get(spelled)
+        if operation is None or (one is _UNSET) is (many is _UNSET):
+            continue
+        records = (bytes(one),) if many is _UNSET else _split(bytes(many), limits)
+        body = bodies[place]
+        if records is None or (len(body) > depth and _too_deep(body, records, depth)):
+            continue
+        values = tuple([each if each is _UNSET else bytes(each) for each in raw])
+        scope = scopes.get(values)
+        if scope is None:
+            scope = scopes[values] = _scope_of(shape.names, values)
+        if scope is not None:
+            found[place] = Envelope(operation, scope, records)
+    return found
+
+
+def _scope_of(names: tuple[str, ...], values: _Values) -> Mapping[str, bytes] | None:
+    """Return the scope members that are there; None when one is neither string nor number."""
+    there = {
+        name: value
+        for name, value in zip(names, values, strict=True)
+        if not isinstance(value, msgspec.UnsetType) and value != b"null"
+    }
+    usable = all(value[0] in _SCALAR_STARTS for value in there.values())
+    return there if usable else None
 
 
 def _split(array: bytes, limits: MessageLimits) -> tuple[bytes, ...] | None:
-    """Return the elements of a well-formed array, None if there are too many of them."""
+    """Return the elements of an array; None if there are too many, or it is none after all."""
     if not array.startswith(b"["):
         return None
     if array.count(b",") > limits.max_records * _MANY_COMMAS:
         found = list(islice(elements(array, (0, len(array))), limits.max_records + 1))
         records = tuple(array[slice(*place)] for place in found)
     else:
-        records = tuple(map(bytes, _decode_array(array)))
+        try:
+            records = tuple(map(bytes, _decode_array(array)))
+        except (msgspec.DecodeError, RecursionError):
+            return None
     return records if len(records) <= limits.max_records else None
 
 
 def _too_deep(body: bytes, records: tuple[bytes, ...], depth: int) -> bool:
     """Whether the envelope has too many levels; counting brackets settles it nearly always."""
-    if len(body) <= depth:
-        return False
     brackets = body.count(b"{") + body.count(b"[")
     if brackets <= depth:
         return False

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdrain.engine.catalog import Cutting
-from batchdrain.engine.classify import Ready
 from batchdrain.engine.cut import Step, cut, one_by_one, runs, waves
 from batchdrain.engine.keys import Alone, KeyIdentity
+from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Operation
 from batchdrain.engine.statements.shape import Shape
 from made_tables import column, table

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdrain.engine.catalog import Table
-from batchdrain.engine.classify import Ready
 from batchdrain.engine.cut import Step
 from batchdrain.engine.layout import Layout, Layouts
+from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Operation
 from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.engine.statements.isolation import (

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdrain.errors import ConfigurationError
-from batchdrain.queues.message import Envelope, MalformedEnvelope, MessageLimits, decode
+from batchdrain.queues.message import (
+    Envelope,
+    MalformedEnvelope,
+    MessageLimits,
+    decode,
+    decode_all,
+)
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -334,3 +340,51 @@ def test_no_bytes_raise_an_error(noise: bytes, at: int) -> None:
     body = INSERT + b'"record":{"a":[1,"b"]}}'
     for text in (noise, body[:at] + noise + body[at:], body[:at] + noise):
         assert isinstance(decode(text), Envelope | MalformedEnvelope)
+
+
+class TestMessagesReadTogether:
+    """Whatever its neighbours are, a message is read as it would be alone."""
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            [b'{"operation":"INSERT","record":{"a":', b"1}}"],
+            [INSERT + b'"record":{}}\n' + INSERT + b'"record":{}}', b" "],
+            [INSERT + b'"record":{}},' + INSERT + b'"record":{}}'],
+            [INSERT + b'"record":\n{"a":\n1}}'],
+            [INSERT + b'"record":{"a":"\xff"}}'],
+            [b"\xef\xbb\xbf" + INSERT + b'"record":{}}'],
+            [gzip.compress(INSERT + b'"record":{"a":2}}')],
+            [b""],
+            [INSERT + b'"record":1,"records":[]}'],
+            [INSERT + b'"records":[1,{"a":2}]}', b'{"operation":"UPSERT","ver":[],"record":1}'],
+            [b'{"operation":"DELETE","ver":3,"client_id":null,"record":{"a":' + b"[" * 501 + b"}}"],
+        ],
+    )
+    def test_odd_ones_among_ordinary_ones(self, odd: list[bytes]) -> None:
+        bodies = [INSERT + b'"record":{"a":%d}}' % number for number in range(200)]
+        bodies[70:70] = odd
+        assert list(decode_all(bodies)) == [decode(body) for body in bodies]
+
+    def test_limits_and_members_count(self) -> None:
+        limits = MessageLimits(max_bytes=80, max_records=2, max_depth=4)
+        bodies = [
+            INSERT + b'"site":"s","records":[1,2]}',
+            INSERT + b'"records":[1,2,3]}',
+            INSERT + b'"record":{"a":[[[1]]]}}',
+            INSERT + b'"record":{"a":"' + b"x" * 80 + b'"}}',
+        ]
+        found = list(decode_all(bodies, limits, ("site",)))
+        assert found == [decode(body, limits, ("site",)) for body in bodies]
+        assert [type(each) for each in found] == [Envelope, *[MalformedEnvelope] * 3]
+
+    @given(
+        st.lists(
+            st.sampled_from([INSERT + b'"record":{"a":1}}', INSERT + b'"record":{"a":"\n"}}'])
+            | st.binary(max_size=20)
+            | st.text('{}[]":,a\n 1é', max_size=20).map(str.encode),
+            max_size=80,
+        )
+    )
+    def test_any_messages(self, bodies: list[bytes]) -> None:
+        assert list(decode_all(bodies)) == [decode(body) for body in bodies]
