@@ -16,10 +16,13 @@ from batchdrain.engine.classify import Classifier
 from batchdrain.engine.cut import Step
 from batchdrain.engine.plan import Plan
 from batchdrain.engine.position import Ledger, Move
+from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import BatchResult, Record, Refusal
 from batchdrain.engine.reports import read_outcome, read_report
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.engine.statements.isolation import OUTCOME, SET_WORK, block_of, work_of
+from batchdrain.engine.sifting import Sifter, left_out
+from batchdrain.engine.statements.block import OUTCOME, SET_WORK
+from batchdrain.engine.statements.isolation import block_of, work_of
 from batchdrain.engine.statements.shape import BoundStatement, Shape, StatementStyle
 from batchdrain.engine.transaction import BEGIN, CONSTRAINTS_IMMEDIATE, Command, send
 
@@ -28,6 +31,7 @@ class Mode(Enum):
     """How an attempt goes about the plan's steps."""
 
     SETS = "set statements"
+    SIFTING = "set statements without what looks bad"
     ON_SERVER = "isolation on the server"
     HALVING = "isolation by halving"
 
@@ -36,12 +40,13 @@ class Mode(Enum):
 class Work:
     """A plan's steps as commands; what halving sends depends on what it finds.
 
-    `bound` tells of each set statement which step it belongs to.
+    `bound` tells of each set statement which step it belongs to; `apart` are sifted records.
     """
 
     mode: Mode
     commands: Sequence[Command] = ()
     bound: Sequence[tuple[Step, BoundStatement]] = ()
+    apart: Sequence[Ready] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +69,39 @@ class Attempt:
     def __init__(
         self,
         style: StatementStyle,
+        sifter: Sifter,
         settings: EngineSettings,
         opening: Command,
         cancelled: Callable[[float], bool],
     ) -> None:
         self._style = style
+        self._sifter = sifter
         self._settings = settings
         self._opening = opening
         self._cancelled = cancelled
         self._block: tuple[list[Shape], str] = ([], "")
 
+    def sifts(self, plan: Plan) -> bool:
+        """Whether `work` can sift the plan's records."""
+        return self._sifter.suits(plan)
+
     def work(self, mode: Mode, plan: Plan) -> Work:
-        """Put together what the plan's steps take in a mode."""
+        """Put together what the plan's steps take in a mode.
+
+        Sifting that would be of no use becomes isolation on the server.
+        """
         if mode is Mode.SETS:
             bound = [
                 (step, each)
                 for step in plan.steps
                 for each in self._style.bind(step.shape, [record.data for record in step.records])
             ]
-            commands = [Command(b.statement.text, b.parameters, b.prepare) for _, b in bound]
-            return Work(mode, commands, bound)
+            return Work(mode, _commands(bound), bound)
+        if mode is Mode.SIFTING:
+            sifted = self._sifter.sift(plan)
+            if sifted is not None:
+                return Work(mode, _commands(sifted.bound), sifted.bound, sifted.apart)
+            mode = Mode.ON_SERVER
         return Work(mode, self._isolating(plan) if mode is Mode.ON_SERVER else ())
 
     def run(
@@ -118,14 +136,19 @@ class Attempt:
             logged = send(connection, self._logging(plan, move, len(refused), isolated=True))
             result = plan.result(refused, isolated=True)
             return _attempted(result, refused, move, opened[-1], logged)
-        isolated = work.mode is not Mode.SETS
+        isolated = work.mode is Mode.ON_SERVER or bool(work.apart)
         logging = self._logging(plan, move, 0, isolated=isolated)
         cursors = send(connection, [*opening, *work.commands, *logging], meanwhile)
         middle, end = len(opening), len(opening) + len(work.commands)
-        if work.mode is Mode.SETS:
-            refused = _reported(plan, work.bound, cursors[middle:end])
-        else:
+        if work.mode is Mode.ON_SERVER:
             refused = _outcome(plan, classifier, cursors[middle:end])
+        else:
+            refused = _reported(plan, work.bound, cursors[middle:end])
+            apart = [*work.apart, *left_out(work.bound, cursors[middle:end])]
+            if apart:
+                isolated = True
+                outcome = send(connection, self._sifter.one_by_one(apart))
+                refused.update(_outcome(plan, classifier, outcome))
         result = plan.result(refused, isolated=isolated)
         return _attempted(result, refused, move, cursors[middle - 1], cursors[end:])
 
@@ -164,6 +187,10 @@ class Attempt:
             position_to=step.new,
         )
         return [batch_log.insert(ledger.run, entry)]
+
+
+def _commands(bound: Sequence[tuple[Step, BoundStatement]]) -> list[Command]:
+    return [Command(each.statement.text, each.parameters, each.prepare) for _, each in bound]
 
 
 def _reported(

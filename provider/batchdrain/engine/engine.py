@@ -19,6 +19,7 @@ from batchdrain.engine.records import BatchResult, Malformed, Record
 from batchdrain.engine.run import Run
 from batchdrain.engine.session import Session
 from batchdrain.engine.settings import EngineSettings
+from batchdrain.engine.sifting import Sifter
 from batchdrain.engine.statements.styles import open_style
 from batchdrain.engine.target import Judge, PreparedBatch, StaleTableError, Target
 from batchdrain.engine.transaction import settings_command
@@ -210,6 +211,7 @@ class BatchEngine:
                 ErrorTable.open(connection, table),
                 Attempt(
                     open_style(self._settings.statement_style, table),
+                    Sifter(table),
                     self._settings,
                     opening,
                     self._session.cancelled,

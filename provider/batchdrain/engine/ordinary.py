@@ -24,7 +24,7 @@ TOGETHER = 64
 
 Key = tuple[bytes | None, ...]
 
-_UNNAMEABLE = re.compile(r'[\\"\x00-\x1f]')
+UNNAMEABLE = re.compile(r'[\\"\x00-\x1f]')
 """What msgspec allows in no field's name."""
 
 _KEPT = 100
@@ -84,7 +84,7 @@ class OrdinaryReader:
         return out
 
     def _expect(self, operation: Operation, names: tuple[str, ...], layout: Layout) -> None:
-        if any(map(_UNNAMEABLE.search, names)):
+        if any(map(UNNAMEABLE.search, names)):
             return
         alike = self._known.get(id(layout))
         if alike is None or alike.layout is not layout:

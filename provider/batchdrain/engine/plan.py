@@ -36,6 +36,12 @@ class Plan:
         """Whether some of the records need statements of their own."""
         return any(not step.together for step in self.steps)
 
+    @property
+    def distinct_keys(self) -> bool:
+        """Whether no two of the records have the same key."""
+        ready = [record.identity for step in self.steps for record in step.records]
+        return len(set(ready)) == len(ready)
+
     def result(self, refused: dict[int, Refusal], *, isolated: bool) -> BatchResult:
         """Put one result per record together; `refused` adds to what the plan refuses itself."""
         everything = {**self.refused, **refused}

@@ -32,8 +32,11 @@ Judge = Callable[[BatchResult], None]
 
 _MANY_BAD = 0.17
 """From this share of batches with a bad record on whole sets are no longer tried first: one that
-fails costs nearly a batch's time, and isolation of a clean batch about a fifth more than its set
-statements."""
+fails costs nearly a batch's time, and sifting or isolation of a clean batch about a fifth more than
+its set statements."""
+
+_MOSTLY_IN_VAIN = 0.5
+"""From this share of sifted batches that failed all the same on sifting is no longer tried."""
 
 _NEWS = 0.2
 """Weight of the newest batch in that share: after one bad batch, one is isolated in advance."""
@@ -85,6 +88,7 @@ class Target:
         self._opening = opening
         self._same_scopes: dict[tuple[str, bytes, bytes], bool | Refusal] = {}
         self._bad_share = 0.0
+        self._sifted_in_vain = 0.0
 
     def prepare(self, records: Sequence[Record | Malformed]) -> PreparedBatch:
         """Do what can be done for a batch without asking PostgreSQL."""
@@ -92,7 +96,7 @@ class Target:
         if not found.settled:
             return PreparedBatch(records, self, found)
         planned = plan(self.table, self._classifier, records, found)
-        work = self._attempt.work(self._mode(planned), planned)
+        work = self._work(self._mode(planned), planned)
         return PreparedBatch(records, self, None, planned, work)
 
     def apply(
@@ -113,8 +117,8 @@ class Target:
         planned = self._plan(connection, prepared)
         mode = self._mode(planned)
         work = prepared.work
-        if work is None or work.mode is not mode:
-            work = self._attempt.work(mode, planned)
+        if work is None or (work.mode is Mode.SETS) is not (mode is Mode.SETS):
+            work = self._work(mode, planned)
         attempted = self._attempted(connection, planned, work, move, meanwhile)
         if move is not None and not attempted.owned:
             roll_back(connection)
@@ -146,9 +150,23 @@ class Target:
         return plan(self.table, self._classifier, records, found)
 
     def _mode(self, planned: Plan) -> Mode:
-        if planned.one_by_one or self._bad_share > _MANY_BAD:
+        if planned.one_by_one:
             return Mode.ON_SERVER
-        return Mode.SETS
+        return Mode.SETS if self._bad_share <= _MANY_BAD else self._isolating_mode(planned)
+
+    def _work(self, mode: Mode, planned: Plan) -> Work:
+        work = self._attempt.work(mode, planned)
+        if work.mode is not mode:
+            self._learn_of_sifting(in_vain=True)
+        return work
+
+    def _learn_of_sifting(self, *, in_vain: bool) -> None:
+        self._sifted_in_vain += _NEWS * (in_vain - self._sifted_in_vain)
+
+    def _isolating_mode(self, planned: Plan) -> Mode:
+        """Return the quickest way to find bad records that is likely to work."""
+        sifts = self._sifted_in_vain <= _MOSTLY_IN_VAIN and self._attempt.sifts(planned)
+        return Mode.SIFTING if sifts else Mode.ON_SERVER
 
     def _attempted(
         self,
@@ -166,18 +184,34 @@ class Target:
                 )
             except psycopg.Error as error:
                 roll_back(connection)
-                following = _following(work.mode, failure_of(error))
+                following = self._following(work.mode, planned, failure_of(error))
                 if following is None or (
                     failure_of(error) is FailureClass.TOO_SLOW and self._cancelled(started)
                 ):
                     raise
                 if failure_of(error) is FailureClass.PASSING:
                     self._raise_if_stale(connection)
-                work, meanwhile = self._attempt.work(following, planned), None
+                work, meanwhile = self._work(following, planned), None
             else:
                 self._check_doubtful_refusals(connection, planned, attempted)
                 self._bad_share += _NEWS * (_has_bad(attempted) - self._bad_share)
+                if work.mode is Mode.SIFTING:
+                    self._learn_of_sifting(in_vain=False)
                 return attempted
+
+    def _following(self, mode: Mode, planned: Plan, failure: FailureClass) -> Mode | None:
+        """What to try after a failure in `mode`; None when it is not about single records."""
+        if mode is Mode.SIFTING:
+            self._learn_of_sifting(in_vain=True)
+        if failure is FailureClass.TOO_SLOW:
+            return Mode.HALVING if mode is not Mode.HALVING else None
+        if failure in (FailureClass.REFUSED, FailureClass.PASSING):
+            return {
+                Mode.SETS: self._isolating_mode(planned),
+                Mode.SIFTING: Mode.ON_SERVER,
+                Mode.ON_SERVER: Mode.HALVING,
+            }.get(mode)
+        return None
 
     def _check_doubtful_refusals(
         self, connection: psycopg.Connection[Any], planned: Plan, attempted: Attempted
@@ -262,12 +296,3 @@ def _where(refusal: Refusal) -> str:
 def _has_bad(attempted: Attempted) -> bool:
     """Whether a record was refused that makes a whole set statement fail."""
     return any(refusal.sqlstate is not None for refusal in attempted.found.values())
-
-
-def _following(mode: Mode, failure: FailureClass) -> Mode | None:
-    """What to try after a failure in `mode`; None when it is not about single records."""
-    if failure is FailureClass.TOO_SLOW:
-        return Mode.HALVING if mode is not Mode.HALVING else None
-    if failure in (FailureClass.REFUSED, FailureClass.PASSING):
-        return {Mode.SETS: Mode.ON_SERVER, Mode.ON_SERVER: Mode.HALVING}.get(mode)
-    return None

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 
+from batchdrain.engine import target
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.records import Operation, Record
 from batchdrain.engine.settings import STATEMENT_STYLES, EngineSettings
@@ -95,6 +96,18 @@ def test_it_is_so_where_the_server_may_not_isolate(
 ) -> None:
     connection.execute("REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC")
     check(next(case for case in CASES if case.name == name), quick)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.cutting == "waves"], ids=lambda case: case.name
+)
+def test_it_is_so_where_what_looks_bad_is_kept_apart(
+    case: TableCase, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every batch is sifted, from the first on, however often that is in vain."""
+    monkeypatch.setattr(target, "_MANY_BAD", -1.0)
+    monkeypatch.setattr(target, "_MOSTLY_IN_VAIN", 2.0)
+    check(case, quick)
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ from batchdrain.engine.catalog import read_table
 from batchdrain.engine.layout import Layout, Layouts
 from batchdrain.engine.records import Operation
 from batchdrain.engine.settings import STATEMENT_STYLES
+from batchdrain.engine.statements.recordset import array_of, sifting
 from batchdrain.engine.statements.styles import open_style
 from fix_postgres import fresh_database
 
@@ -74,10 +75,29 @@ def test_rows_are_found_by_the_primary_key(
     assert isinstance(layout, Layout)
     batch = [json.dumps(record(n * 97)).encode() for n in range(1, 501)]
     (bound,) = open_style(style, table).bind(layout.shape, batch)
-    values = SQL(", ").join(Literal(parameter) for parameter in bound.parameters)
+    assert_found_by_key(counted, name, bound.statement.text, bound.parameters, plan_mode)
+
+
+@pytest.mark.parametrize("plan_mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize(("name", "record"), [("one", single), ("two", composite)])
+def test_an_insert_looks_for_existing_rows_by_the_primary_key(
+    counted: Connection, name: str, record: Callable[[int], dict[str, Any]], plan_mode: str
+) -> None:
+    table = read_table(counted, name)
+    layout = Layouts(table).of(Operation.INSERT, tuple(record(1)))
+    assert isinstance(layout, Layout)
+    batch = [json.dumps(record(n * 97)).encode() for n in range(1, 501)]
+    text = sifting(table, layout.shape).text
+    assert_found_by_key(counted, name, text, (array_of(batch),), plan_mode)
+
+
+def assert_found_by_key(
+    counted: Connection, name: str, text: str, parameters: tuple[Any, ...], plan_mode: str
+) -> None:
+    values = SQL(", ").join(Literal(parameter) for parameter in parameters)
     with counted.transaction(force_rollback=True):
         counted.execute(f"SET LOCAL plan_cache_mode = {plan_mode}".encode())
-        counted.execute(b"PREPARE applied AS " + bound.statement.text.encode())
+        counted.execute(b"PREPARE applied AS " + text.encode())
         plan = counted.execute(SQL("EXPLAIN (COSTS OFF) EXECUTE applied ({})").format(values))
         lines = [str(line) for (line,) in plan]
         counted.execute("DEALLOCATE applied")

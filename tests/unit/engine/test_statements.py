@@ -14,12 +14,8 @@ from batchdrain.engine.layout import Layout, Layouts
 from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Operation
 from batchdrain.engine.settings import STATEMENT_STYLES
-from batchdrain.engine.statements.isolation import (
-    BETWEEN_CHUNKS,
-    BETWEEN_RECORDS,
-    block_of,
-    work_of,
-)
+from batchdrain.engine.statements.block import BETWEEN_CHUNKS, BETWEEN_RECORDS
+from batchdrain.engine.statements.isolation import block_of, work_of
 from batchdrain.engine.statements.questions import (
     conversion,
     convertible_keys,

@@ -1,10 +1,6 @@
 """Isolation on the server: one DO block that applies a batch in small pieces.
 
-The block reads its records from a transaction-local setting and leaves what it refused in another,
-so it needs no privilege beyond PL/pgSQL and survives a transaction pooler. Records travel as text
-and are cast piece by piece, because one record that jsonb does not take would otherwise poison the
-whole parameter. The statements stand in the block as they are, not as strings to
-EXECUTE: so PostgreSQL plans each of them once for all pieces.
+See `block` for how a block gets its records.
 """
 
 from __future__ import annotations
@@ -14,11 +10,13 @@ from collections.abc import Sequence
 
 from batchdrain.engine.catalog import Table
 from batchdrain.engine.cut import Step
-from batchdrain.engine.failures import refused_predicate_sql
-from batchdrain.engine.statements.questions import conversion
-from batchdrain.engine.statements.quoting import dollar_quoted, literal, unused_name
-from batchdrain.engine.statements.recordset import expanding
-from batchdrain.engine.statements.shape import SetStatement, Shape
+from batchdrain.engine.statements.block import (
+    BETWEEN_CHUNKS,
+    BETWEEN_RECORDS,
+    do_block,
+    int_array,
+)
+from batchdrain.engine.statements.shape import Shape
 
 WIDEST = 64
 SHRINKAGE = 4
@@ -27,22 +25,12 @@ of bad ones so far, for each shape), which is about where the price of a stateme
 repeating a failed one balance. A piece that fails is repeated in quarters. (Best of thirty ways in
 a simulation with 0.1 % to 50 % bad ones.)"""
 
-SET_WORK = """SELECT set_config('batchdrain.work', $1, true),
-  set_config('batchdrain.records', $2, true)"""
-"""Hands the block its work: the parameters are what `work_of` returns."""
-
-BETWEEN_RECORDS, BETWEEN_CHUNKS = "\x1f", "\x1e"
-"""JSON holds no control characters but white space (RFC 8259, 2 and 7)."""
-
-OUTCOME = "SELECT current_setting('batchdrain.outcome')"
-"""Returns a JSON array with an object for every record that the block refused."""
-
 _BLOCK = """#variable_conflict use_column
 DECLARE
   work jsonb := current_setting('batchdrain.work')::jsonb;
   chunks text[] := string_to_array(current_setting('batchdrain.records'), E'\\x1e');
   ordinals int[] := work->>'ordinals';
-  step jsonb; together boolean; document jsonb;
+  step jsonb; together boolean; {document} jsonb;
   chunk text; chunk_number int := 0; records text[]; joined text;
   before int := 0; rest int; total int;
   place int; width int; fence int; here int; upto int; one int; stop int; first int;
@@ -95,32 +83,13 @@ BEGIN
           seen[place] := seen[place] + upto - here + 1;
           here := upto + 1;
         EXCEPTION WHEN OTHERS THEN
-          IF NOT {refused_predicate} THEN RAISE; END IF;
+          IF NOT {swallowed} THEN RAISE; END IF;
           IF upto > here THEN
             fence := upto;
             width := greatest((upto - here + 1) / {shrinkage}, 1);
             CONTINUE;
           END IF;
-          GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-            field = COLUMN_NAME, of_constraint = CONSTRAINT_NAME, of_table = TABLE_NAME;
-          BEGIN
-            {document} := split_part(chunk, E'\\x1f', here)::jsonb;
-          EXCEPTION WHEN OTHERS THEN
-            {document} := NULL;
-          END;
-          IF {document} IS NOT NULL AND field = '' AND of_table = '' THEN
-            BEGIN
-              CASE place
-{probes}
-              END CASE;
-              field := '';
-            EXCEPTION WHEN OTHERS THEN
-              NULL;
-            END;
-          END IF;
-          refused := refused || jsonb_build_object(
-            'ordinal', ordinals[before + here], 'state', state, 'message', message,
-            'field', field, 'constraint', of_constraint, 'readable', {document} IS NOT NULL);
+{refusing}
           here := here + 1;
           seen[place] := seen[place] + 1;
           bad[place] := bad[place] + 1;
@@ -136,46 +105,10 @@ END"""
 
 def block_of(table: Table, shapes: Sequence[Shape]) -> str:
     """Return the block that applies records of these shapes; steps name them by their place."""
-    document = unused_name(table, "document")
-    statements = (
-        f"          WHEN {place} THEN\n"
-        f"{_branch(expanding(table, shape, document, 'INTO missing, elsewhere'))};"
-        for place, shape in enumerate(shapes, 1)
-    )
-    probes = (
-        f"            WHEN {place} THEN\n{_probe(table, shape, document)}"
-        for place, shape in enumerate(shapes, 1)
-    )
-    body = _BLOCK.replace("document jsonb;", f"{document} jsonb;").format(
-        widest=WIDEST,
-        shapes=len(shapes),
-        shrinkage=SHRINKAGE,
-        document=document,
-        statements="\n".join(statements),
-        probes="\n".join(probes),
-        refused_predicate=refused_predicate_sql(),
-    )
-    return f"DO {dollar_quoted(body)}"
-
-
-def _branch(statement: SetStatement) -> str:
-    if statement.question is None:
-        return statement.text
-    change = statement.text or "NULL"
-    if statement.insert is None:
-        return f"""{statement.question};
-IF missing IS NULL AND elsewhere IS NULL THEN {change}; END IF"""
-    return f"""{statement.question};
-IF missing IS NOT NULL THEN missing := NULL; {statement.insert};
-ELSIF elsewhere IS NULL THEN {change}; END IF"""
-
-
-def _probe(table: Table, shape: Shape, document: str) -> str:
-    """Convert one column after the other; `field` is left at the first that does not convert."""
-    return "\n".join(
-        f"field := {literal(column.name)}; PERFORM {conversion(column, document)};"
-        for column in table.columns
-        if column.name in shape.carried
+    text = _BLOCK.replace("{widest}", str(WIDEST)).replace("{shrinkage}", str(SHRINKAGE))
+    text = text.replace("{shapes}", str(len(shapes)))
+    return do_block(
+        table, shapes, text, "split_part(chunk, E'\\x1f', here)", "ordinals[before + here]"
     )
 
 
@@ -189,7 +122,7 @@ def work_of(shapes: Sequence[Shape], steps: Sequence[Step]) -> tuple[str, str]:
         for first in range(0, len(step.records), WIDEST)
     )
     work = {
-        "ordinals": f"{{{','.join(str(record.ordinal) for record in records)}}}",
+        "ordinals": int_array(record.ordinal for record in records),
         "steps": [
             {
                 "statement": places[step.shape],

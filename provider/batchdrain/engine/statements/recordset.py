@@ -41,8 +41,12 @@ class Recordset:
         if statement is None:
             statement = expanding(self._table, shape, "$1::jsonb")
             self._statements[shape] = statement
-        array = f"[{b','.join(records).decode()}]"
-        return [BoundStatement(statement, (array,), range(len(records)))]
+        return [BoundStatement(statement, (array_of(records),), range(len(records)))]
+
+
+def array_of(records: Sequence[bytes]) -> str:
+    """Return records (JSON objects) as one JSON array."""
+    return f"[{b','.join(records).decode()}]"
 
 
 def expanding(table: Table, shape: Shape, document: str, into: str = "") -> SetStatement:
@@ -63,6 +67,25 @@ def expanding(table: Table, shape: Shape, document: str, into: str = "") -> SetS
     text = f"""WITH r AS MATERIALIZED ({_numbered(table, shape, document, number)}),
 {write(table, shape, number, into)}"""
     return SetStatement(text, reports=True)
+
+
+def sifting(table: Table, shape: Shape) -> SetStatement:
+    """Write the statement of a sifted set of records; $1 is their JSON array.
+
+    An INSERT leaves out the records whose key exists, and reports them. Where that can't be asked,
+    because the key is left to a default or the role may not read it, it is a plain one.
+    """
+    asked = shape.operation is Operation.INSERT and set(table.key) <= set(shape.carried)
+    if not asked or not table.privileges & {"UPDATE", "DELETE"}:
+        return expanding(table, shape, "$1::jsonb")
+    number, taken = unused_name(table, "n"), unused_name(table, "taken")
+    names = listed(shape.insert)
+    text = f"""WITH r AS MATERIALIZED (SELECT r.*,
+  EXISTS (SELECT FROM {qualified(table)} AS t WHERE {same_key(table)}) AS {quoted(taken)}
+  FROM ({_numbered(table, shape, "$1::jsonb", number)}) AS r),
+i AS (INSERT INTO {qualified(table)} ({names}) SELECT {names} FROM r WHERE NOT {quoted(taken)})
+SELECT array_agg({quoted(number)}) FROM r WHERE {quoted(taken)}"""
+    return SetStatement(text, reports=False, leaves=True)
 
 
 def _insert(table: Table, shape: Shape, document: str) -> SetStatement:

@@ -43,7 +43,8 @@ class SetStatement:
 
     `text` uses PostgreSQL's own placeholders ($1 …). Where `reports` is true it returns one row
     of two arrays: the 1-based positions of the records whose key does not exist, and of those
-    whose key exists outside their scope (both NULL when there is none).
+    whose key exists outside their scope (both NULL when there is none). Where `leaves` is true it
+    returns one array: the positions of the records that it left out, NULL when there is none.
 
     Rules rule out WITH and RETURNING, so on a table with rules the statement is in parts, for one
     record at a time: `question` returns the report, `text` (empty when there is nothing to set)
@@ -54,6 +55,7 @@ class SetStatement:
     reports: bool
     question: str | None = None
     insert: str | None = None
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
