@@ -13,8 +13,7 @@ import msgspec
 
 from batchdrain.engine.catalog import ScopeColumn, Table
 from batchdrain.engine.json_doubts import DOUBTFUL_JSON, DOUBTFUL_STRING
-from batchdrain.engine.json_members import all_members
-from batchdrain.engine.json_text import is_text, tolerant_members
+from batchdrain.engine.json_text import all_members, is_text, tolerant_members
 from batchdrain.engine.keys import KeyReader
 from batchdrain.engine.layout import Layout, Layouts, missing_key
 from batchdrain.engine.ordinary import TOGETHER, OrdinaryReader

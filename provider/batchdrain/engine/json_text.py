@@ -141,18 +141,27 @@ def _nested(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def all_members(data: bytes) -> list[tuple[str, bytes]]:
+    """Return names and JSON of an object's members, also of those that a later one overrides.
+
+    The JSON is ASCII, with numbers as they were spelled. Empty when it is no object, or nothing
+    reads it.
+    """
+    try:
+        found = json.loads(data, parse_int=_Number, parse_float=_Number, object_pairs_hook=_Members)
+        if not isinstance(found, _Members):
+            return []
+        return [(name, _written(value).encode()) for name, value in found]
+    except (ValueError, RecursionError):
+        return []
+
+
 def tolerant_members(data: bytes) -> dict[str, bytes]:
     """Return the members of a JSON object that msgspec does not read (lone surrogates, say).
 
     Empty when it is no object, or nothing reads it.
     """
-    try:
-        found = json.loads(data, parse_int=_Number, parse_float=_Number, object_pairs_hook=_Members)
-        if not isinstance(found, _Members):
-            return {}
-        return {name: _written(value).encode() for name, value in found}
-    except (ValueError, RecursionError):
-        return {}
+    return dict(all_members(data))
 
 
 def _written(value: object) -> str:

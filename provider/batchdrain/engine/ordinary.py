@@ -1,7 +1,7 @@
 """Reads records that are as nearly all of them are, many at a time.
 
 What it says of a record is what `classify` would say after a closer look; what it leaves out gets
-that look. Records are decoded as lines: one without a line break is the one value of its line.
+that look.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from batchdrain.engine.keys import KeyIdentity, KeyReader
 from batchdrain.engine.layout import Layout, Layouts
 from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Malformed, Operation, Record, Refusal
+from batchdrain.json_lines import as_lines
 
 TOGETHER = 64
 """Records that are read in one go; if one of them is unusual, the others go a slower way, too."""
@@ -170,13 +171,15 @@ class _Alike:
 
 
 def _lines(records: Sequence[Record]) -> bytes | None:
-    """Return records as lines, None unless each is a line of its own that begins an object."""
-    lines = b"\n".join([record.data for record in records])
-    if lines.count(b"\n") != len(records) - 1 or not is_text(lines):
+    """Return records as lines, None unless each is an object that has members.
+
+    One without members would get a comma too many with its scope.
+    """
+    lines = as_lines([record.data for record in records])
+    if lines is None or not is_text(lines):
         return None
-    # A record that has no members would get a comma too many with its scope.
-    begun = lines.startswith(b'{"') + lines.count(b'\n{"')
-    return lines if begun == len(records) else None
+    with_members = lines.startswith(b'{"') + lines.count(b'\n{"')
+    return lines if with_members == len(records) else None
 
 
 def _values(decode: Callable[[bytes], list[_T]], lines: bytes, count: int) -> list[_T] | None:

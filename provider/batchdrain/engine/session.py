@@ -73,10 +73,22 @@ class Session:
 
     def _opened(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            connection = self._connect()
+            connection = self._connected()
             connection.autocommit = True
             self._connection = connection
         return self._connection
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        try:
+            return self._connect()
+        except psycopg.OperationalError as error:
+            if error.sqlstate is not None:
+                raise
+            # libpq's words name server and user, no password; no row has been sent yet.
+            raise TransientError(
+                f"PostgreSQL could not take a batch for table {self._table}: "
+                f"{' '.join(str(error).split())}"
+            ) from None
 
     def _tidy(self) -> None:
         connection = self._connection

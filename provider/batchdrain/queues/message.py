@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from batchdrain.errors import ConfigurationError
+from batchdrain.json_lines import as_lines
 from batchdrain.queues.compression import CompressionError, decompress, is_compressed
 from batchdrain.queues.json_spans import (
     JsonSyntaxError,
@@ -131,13 +132,10 @@ def decode_all(
 
 
 def _wires(bodies: Sequence[bytes], limits: MessageLimits, shape: _Shape) -> Sequence[Any]:
-    """Return the messages as `shape` decodes them, all in one go; None for each if one can't be.
-
-    Every line holds one message and no message a line break, so a line's value is its message's.
-    """
-    lines = b"\n".join(bodies)
+    """Return the messages as `shape` decodes them, all in one go; None for each if one can't be."""
     unread = [None] * len(bodies)
-    if lines.count(b"\n") != len(bodies) - 1 or max(map(len, bodies)) > limits.max_bytes:
+    lines = as_lines(bodies)
+    if lines is None or max(map(len, bodies)) > limits.max_bytes:
         return unread
     try:
         if not lines.isascii():

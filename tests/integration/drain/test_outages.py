@@ -106,7 +106,7 @@ def test_postgresql_away_for_good_consumes_nothing(
     with pytest.raises(TransientError, match="PostgreSQL could not take"):
         lab.drain(observer=Notes(once(own_postgres.stop, 1)), limits=IMPATIENT)
     assert lab.depth() == 200
-    with pytest.raises(TransientError):
+    with pytest.raises(TransientError, match=f"port {own_postgres.port} failed"):
         lab.drain(limits=IMPATIENT)
     own_postgres.start()
     assert lab.payloads() == list(range(100))

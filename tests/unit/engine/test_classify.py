@@ -141,6 +141,8 @@ def test_the_doubtful_member_is_named() -> None:
     for poison in ('"\\u0000"', '"\\ud800"', "1e999999", '{"x": 1e999999}'):
         data = f'{{"id": 1, "a": "1e999999", "v": {poison}}}'.encode()
         assert classifier.doubtful_field(Record(Operation.INSERT, data, {})) == "v"
+        overridden = f'{{"id": 1, "a": "1e999999", "v": {poison}, "v": 1}}'.encode()
+        assert classifier.doubtful_field(Record(Operation.INSERT, overridden, {})) == "v"
 
 
 def test_the_key_of_a_refused_record_is_read_where_it_can_be() -> None:

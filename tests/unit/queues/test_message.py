@@ -351,6 +351,10 @@ class TestMessagesReadTogether:
             [b'{"operation":"INSERT","record":{"a":', b"1}}"],
             [INSERT + b'"record":{}}\n' + INSERT + b'"record":{}}', b" "],
             [INSERT + b'"record":{}},' + INSERT + b'"record":{}}'],
+            [2 * (INSERT + b'"record":{"a":1}}'), b""],
+            [2 * (INSERT + b'"record":{"a":1}}'), b" \r\t"],
+            [INSERT, b'"record":{"a":9}}' + INSERT + b'"record":{"a":2}}'],
+            [INSERT + b'"record":{"a":1}} ', b"\t" + INSERT + b'"record":{"a":1}}'],
             [INSERT + b'"record":\n{"a":\n1}}'],
             [INSERT + b'"record":{"a":"\xff"}}'],
             [b"\xef\xbb\xbf" + INSERT + b'"record":{}}'],
@@ -381,6 +385,8 @@ class TestMessagesReadTogether:
     @given(
         st.lists(
             st.sampled_from([INSERT + b'"record":{"a":1}}', INSERT + b'"record":{"a":"\n"}}'])
+            | st.sampled_from([b"", b" ", INSERT, b'"record":{"a":1}}', b'"record":{}}' + INSERT])
+            | st.sampled_from([2 * (INSERT + b'"record":{"a":1}}'), INSERT + b'"record":[{}'])
             | st.binary(max_size=20)
             | st.text('{}[]":,a\n 1é', max_size=20).map(str.encode),
             max_size=80,
