@@ -52,6 +52,9 @@ _LOOKS: dict[str, tuple[Any, ...]] = {
 }
 """What JSON values of a column look like, by what format_type() prints, the modifier left out."""
 
+_KEPT = 1_000
+"""Shapes for which a decoder is kept: producers that invent columns must not fill the memory."""
+
 _MODIFIER = re.compile(r"\([0-9,-]+\)")
 
 
@@ -66,6 +69,8 @@ class Looks:
         """Return the places of the records (JSON objects of one shape) that look bad."""
         decoder = self._decoders.get(shape)
         if decoder is None:
+            if len(self._decoders) >= _KEPT:
+                self._decoders.clear()
             decoder = self._decoders[shape] = msgspec.json.Decoder(self._struct(shape))
         found: list[int] = []
         for first in range(0, len(records), TOGETHER):

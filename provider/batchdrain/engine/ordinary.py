@@ -88,7 +88,7 @@ class OrdinaryReader:
         if any(map(UNNAMEABLE.search, names)):
             return
         alike = self._known.get(id(layout))
-        if alike is None or alike.layout is not layout:
+        if alike is None:
             if len(self._known) >= _KEPT:
                 self._known.clear()
             alike = self._known[id(layout)] = _Alike(operation, names, layout, self._keys)

@@ -45,7 +45,10 @@ _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _MANY_COMMAS = 100
 """Commas per allowed record beyond which elements are counted before they are collected."""
 _TOGETHER = 64
-"""Messages that are read in one go; if one of them is not as it should be, each is read alone."""
+_TOGETHER_BYTES = 64 * 1024
+"""Messages that are read in one go, and how large they are together, the last left out; if one of
+them is not as it should be, each is read alone. What is read beyond the end of a batch is read
+again for the next, so it must not be much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,19 @@ def decode_all(
     Raises ConfigurationError as `decode` does.
     """
     shape = _shape(members)
-    for first in range(0, len(bodies), _TOGETHER):
-        chunk = bodies[first : first + _TOGETHER]
+    for chunk in _chunks(bodies):
         found = _envelopes(chunk, _wires(chunk, limits, shape), limits, shape)
         for body, envelope in zip(chunk, found, strict=True):
             yield envelope or decode(body, limits, members)
+
+
+def _chunks(bodies: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    first = size = 0
+    for place, body in enumerate(bodies, 1):
+        size += len(body)
+        if place - first == _TOGETHER or size >= _TOGETHER_BYTES or place == len(bodies):
+            yield bodies[first:place]
+            first, size = place, 0
 
 
 def _wires(bodies: Sequence[bytes], limits: MessageLimits, shape: _Shape) -> Sequence[Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdrain.errors import ConfigurationError
+from batchdrain.queues import message
 from batchdrain.queues.message import (
     Envelope,
     MalformedEnvelope,
@@ -369,6 +371,21 @@ class TestMessagesReadTogether:
         bodies = [INSERT + b'"record":{"a":%d}}' % number for number in range(200)]
         bodies[70:70] = odd
         assert list(decode_all(bodies)) == [decode(body) for body in bodies]
+
+    def test_large_messages_are_not_read_far_ahead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is read beyond the end of a batch is read again for the next."""
+        read: list[int] = []
+        wires = message._wires
+
+        def noted(bodies: Sequence[bytes], *rest: Any) -> Sequence[Any]:
+            read.append(len(bodies))
+            return wires(bodies, *rest)
+
+        monkeypatch.setattr(message, "_wires", noted)
+        large = INSERT + b'"record":{"a":"' + b"x" * 100_000 + b'"}}'
+        small = INSERT + b'"record":{"a":1}}'
+        assert len(list(decode_all([large, large, *[small] * 100, large]))) == 103
+        assert read == [1, 1, 64, 37]
 
     def test_limits_and_members_count(self) -> None:
         limits = MessageLimits(max_bytes=80, max_records=2, max_depth=4)
