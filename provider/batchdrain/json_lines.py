@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_OPENING, _CLOSING = b"{}"
+
 
 def as_lines(objects: Sequence[bytes]) -> bytes | None:
     """Join texts that are probably JSON objects; None if they could not be told apart again.
@@ -13,10 +15,9 @@ def as_lines(objects: Sequence[bytes]) -> bytes | None:
     text begins with `{`, ends with `}` and has no line break in it; and `}`, a line break, `{` can
     follow one another only between two values, nowhere inside of one (RFC 8259, 2 and 7).
     """
-    lines = b"\n".join(objects)
-    borders = len(objects) - 1
-    if not lines.startswith(b"{") or not lines.endswith(b"}"):
+    if b"\n" in b"".join(objects):
         return None
-    if lines.count(b"\n") != borders or lines.count(b"}\n{") != borders:
-        return None
-    return lines
+    for each in objects:
+        if not each or each[0] != _OPENING or each[-1] != _CLOSING:
+            return None
+    return b"\n".join(objects)

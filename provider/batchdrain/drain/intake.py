@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from batchdrain.engine.records import Malformed, Operation, Record
-from batchdrain.queues.message import Envelope, MalformedEnvelope, MessageLimits, decode_all
+from batchdrain.queues.envelope import Envelope, MalformedEnvelope
+from batchdrain.queues.message import MessageLimits, decode_all
 from batchdrain.queues.queue import Message, Queue
 
 _OPERATIONS = {operation.value: operation for operation in Operation}

@@ -75,6 +75,10 @@ class Classifier:
         for first in range(0, len(records), TOGETHER):
             chunk = records[first : first + TOGETHER]
             plain = self._ordinary.read(first, chunk)
+            ordinary = [ready for ready in plain if ready is not None]
+            if len(ordinary) == len(chunk):
+                found.ready += ordinary
+                continue
             for ordinal, (record, ready) in enumerate(zip(chunk, plain, strict=True), first):
                 if ready is not None:
                     found.ready.append(ready)

@@ -10,14 +10,23 @@ import msgspec
 
 from batchdrain.engine.catalog import Column, KeyRule, Table
 
+Key: TypeAlias = tuple[bytes | None, ...]
+"""The JSON of a key's parts, None for a part that is left out."""
+
 KeyIdentity: TypeAlias = Hashable
 """Equal for equal keys of one table, and only for them."""
 
 Identify: TypeAlias = Callable[[bytes], Hashable | None]
 """Turns the JSON of a key's part into its identity, None where PostgreSQL has to be asked."""
 
-_INTEGER = re.compile(rb"0|-?[1-9][0-9]*")
-_UUID = re.compile(rb'"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"')
+_ONE_INTEGER = rb"(?:0|-?[1-9][0-9]*)"
+_ONE_UUID = rb'"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
+_INTEGER, _UUID = re.compile(_ONE_INTEGER), re.compile(_ONE_UUID)
+_THEMSELVES = {
+    rule: re.compile(rb"%b(?:\n%b)*" % (one, one))
+    for rule, one in ((KeyRule.INTEGER, _ONE_INTEGER), (KeyRule.UUID, _ONE_UUID))
+}
+"""Lines of keys that are their own identities."""
 
 
 class Alone:
@@ -36,6 +45,7 @@ class KeyReader:
         ]
         self.names = frozenset(table.key)
         self._only = self._parts[0] if len(self._parts) == 1 else None
+        self._themselves = _THEMSELVES.get(columns[table.key[0]].key_rule) if self._only else None
 
     def json_of(
         self, values: Mapping[str, msgspec.Raw | bytes], members: Mapping[str, bytes]
@@ -69,13 +79,20 @@ class KeyReader:
             identity.append(part)
         return key, None if asked else tuple(identity)
 
-    def identities(self, parts: Sequence[bytes]) -> list[KeyIdentity | None]:
-        """Return what `read` says of keys that have one part each, none of them null.
+    def read_rows(self, parts: bytes) -> tuple[Sequence[Key], Sequence[KeyIdentity | None]] | None:
+        """Return what `read` says of keys that have one part each; None if one of them is null.
 
-        Only for a table whose key is one column.
+        `parts` has the JSON of each on a line of its own, without a break behind the last. Only
+        for a table whose key is one column.
         """
-        _, _, identify = self._parts[0]
-        return [None if part is None else (part,) for part in map(identify, parts)]
+        values = parts.split(b"\n")
+        keys: list[Key] = [(value,) for value in values]
+        (_, _, identify), themselves = self._parts[0], self._themselves
+        if themselves is not None and themselves.fullmatch(parts):
+            return keys, keys
+        if b"null" in values:
+            return None
+        return keys, [None if part is None else (part,) for part in map(identify, values)]
 
 
 def _part(

@@ -7,14 +7,14 @@ that look.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
 
 from batchdrain.engine.json_text import is_text
-from batchdrain.engine.keys import KeyIdentity, KeyReader
+from batchdrain.engine.keys import Key, KeyIdentity, KeyReader
 from batchdrain.engine.layout import Layout, Layouts
 from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Malformed, Operation, Record, Refusal
@@ -23,11 +23,10 @@ from batchdrain.json_lines import as_lines
 TOGETHER = 64
 """Records that are read in one go; if one of them is unusual, the others go a slower way, too."""
 
-Key = tuple[bytes | None, ...]
-
 UNNAMEABLE = re.compile(r'[\\"\x00-\x1f]')
 """What msgspec allows in no field's name."""
 
+_QUOTE = ord('"')
 _KEPT = 100
 """Sets of members for which a decoder is kept; making one takes as long as reading some chunks."""
 
@@ -107,7 +106,7 @@ class _Alike:
         fields = {name: f"value_{number}" for number, name in enumerate(names)}
         key_fields = {name: field for name, field in fields.items() if name in keys.names}
         self._key_fields = key_fields
-        self._only = (
+        self._only: Callable[[Any], Any] | None = (
             attrgetter(*key_fields.values()) if len(keys.names) == 1 == len(key_fields) else None
         )
         struct = msgspec.defstruct(
@@ -124,7 +123,7 @@ class _Alike:
     ) -> list[Ready | None] | None:
         """Return the records, None where they are not all alike."""
         operation, shape = self._operation, self.layout.shape
-        if any(record.operation is not operation for record in records):
+        if [record.operation for record in records].count(operation) != len(records):
             return None
         rows = _values(self._decode, lines, len(records))
         data = None if rows is None else self._scoped(records)
@@ -143,22 +142,25 @@ class _Alike:
         """Return the records with their scope, None where one lacks a part of it."""
         if not self.layout.added_scope:
             return [record.data for record in records]
-        # Records of one scope share its mapping.
-        scopes = {id(record.members): record.members for record in records}
-        starts = {scope: self.layout.start_of(members) for scope, members in scopes.items()}
-        if not all(starts.values()):
-            return None
-        return [starts[id(record.members)] + record.data[1:] for record in records]
+        scoped: list[bytes] = []
+        members: Mapping[str, bytes] | None = None
+        start = b""
+        for record in records:
+            # Records of one scope share its mapping, as a rule.
+            if record.members is not members:
+                members = record.members
+                start = self.layout.start_of(members)
+                if not start:
+                    return None
+            scoped.append(start + record.data[1:])
+        return scoped
 
     def _read_keys(
         self, records: Sequence[Record], rows: Sequence[Any]
     ) -> tuple[Sequence[Key], Sequence[KeyIdentity | None]] | None:
         """Return keys and identities, None where a key is null."""
         if self._only is not None:
-            parts = [bytes(part) for part in map(self._only, rows)]
-            if b"null" in parts:
-                return None
-            return [(part,) for part in parts], self._keys.identities(parts)
+            return self._keys.read_rows(b"\n".join(map(self._only, rows)))
         fields = self._key_fields.items()
         found = [
             self._keys.read({name: getattr(row, field) for name, field in fields}, record.members)
@@ -175,11 +177,11 @@ def _lines(records: Sequence[Record]) -> bytes | None:
 
     One without members would get a comma too many with its scope.
     """
-    lines = as_lines([record.data for record in records])
+    texts = [record.data for record in records]
+    lines = as_lines(texts)
     if lines is None or not is_text(lines):
         return None
-    with_members = lines.startswith(b'{"') + lines.count(b'\n{"')
-    return lines if with_members == len(records) else None
+    return lines if {text[1] for text in texts} == {_QUOTE} else None
 
 
 def _values(decode: Callable[[bytes], list[_T]], lines: bytes, count: int) -> list[_T] | None:

@@ -14,6 +14,8 @@ import msgspec
 from batchdrain.errors import ConfigurationError
 from batchdrain.json_lines import as_lines
 from batchdrain.queues.compression import CompressionError, decompress, is_compressed
+from batchdrain.queues.envelope import Envelope, MalformedEnvelope
+from batchdrain.queues.frames import Frames
 from batchdrain.queues.json_spans import (
     JsonSyntaxError,
     Span,
@@ -64,31 +66,6 @@ class MessageLimits:
     max_depth: int = 500
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """A message that can be read.
-
-    `operation` is one of OPERATIONS. `members` maps scope members to the JSON of their values,
-    a string or a number; missing and null ones are not in it. `records` are the bytes of each
-    record as they arrived: well-formed JSON of any kind, which PostgreSQL may still refuse.
-    """
-
-    operation: str
-    members: Mapping[str, bytes]
-    records: tuple[bytes, ...]
-
-
-class MalformedEnvelope(msgspec.Struct, frozen=True):
-    """A message that is refused as a whole.
-
-    `reason` is a sentence without values. `operation` (upper case) and `members` are what could be
-    read all the same: `operation` is None when it is unknown or unreadable.
-    """
-
-    reason: str
-    operation: str | None = None
-    members: Mapping[str, bytes] = {}
-
-
 DEFAULT_LIMITS = MessageLimits()
 
 
@@ -128,9 +105,38 @@ def decode_all(
     """
     shape = _shape(members)
     for chunk in _chunks(bodies):
-        found = _envelopes(chunk, _wires(chunk, limits, shape), limits, shape)
-        for body, envelope in zip(chunk, found, strict=True):
-            yield envelope or decode(body, limits, members)
+        found = _in_frames(chunk, limits, shape)
+        others = [body for body, envelope in zip(chunk, found, strict=True) if envelope is None]
+        read = iter(_envelopes(others, _wires(others, limits, shape), limits, shape))
+        for body, framed in zip(chunk, found, strict=True):
+            yield framed or next(read) or decode(body, limits, members)
+        if others:
+            _learn(others[0], limits, shape)
+
+
+def _in_frames(
+    bodies: Sequence[bytes], limits: MessageLimits, shape: _Shape
+) -> list[Envelope | None]:
+    """Return the messages whose frame is known, None for the others."""
+    longest = max(map(len, bodies))
+    if longest > limits.max_bytes:
+        return [None] * len(bodies)
+    depth = limits.max_depth
+    found = shape.frames.read(bodies)
+    for place, body in enumerate(bodies if longest > depth else ()):
+        envelope = found[place]
+        if envelope is not None and _too_deep(body, envelope.records, depth):
+            found[place] = None
+    return found
+
+
+def _learn(body: bytes, limits: MessageLimits, shape: _Shape) -> None:
+    """Learn a message's frame, if it has one."""
+
+    def _read(body: bytes) -> Envelope | None:
+        return _decode_quickly(body, limits, shape)
+
+    shape.frames.learn(body, _read)
 
 
 def _chunks(bodies: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -145,7 +151,7 @@ def _chunks(bodies: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 def _wires(bodies: Sequence[bytes], limits: MessageLimits, shape: _Shape) -> Sequence[Any]:
     """Return the messages as `shape` decodes them, all in one go; None for each if one can't be."""
     unread = [None] * len(bodies)
-    lines = as_lines(bodies)
+    lines = as_lines(bodies) if bodies else None
     if lines is None or max(map(len, bodies)) > limits.max_bytes:
         return unread
     try:
@@ -174,6 +180,7 @@ class _Shape:
     names: tuple[str, ...]
     decode: Callable[[bytes], Any]
     decode_lines: Callable[[bytes], list[Any]]
+    frames: Frames
 
 
 @lru_cache(maxsize=64)
@@ -198,7 +205,7 @@ def _shape(members: tuple[str, ...]) -> _Shape:
         gc=False,
     )
     decoder = msgspec.json.Decoder(struct)
-    return _Shape(names, decoder.decode, decoder.decode_lines)
+    return _Shape(names, decoder.decode, decoder.decode_lines, Frames())
 
 
 def _decode_quickly(body: bytes, limits: MessageLimits, shape: _Shape) -> Envelope | None:

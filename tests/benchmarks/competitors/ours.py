@@ -11,7 +11,8 @@ import psycopg
 
 from batchdrain.engine import BatchEngine, BatchResult, EngineSettings, Operation, Record
 from batchdrain.engine.target import PreparedBatch
-from batchdrain.queues.message import Envelope, decode
+from batchdrain.queues.envelope import Envelope
+from batchdrain.queues.message import decode_all
 from benchmarks.competitors import Servers
 from benchmarks.scenario import Scenario
 
@@ -74,8 +75,7 @@ def _applied(
 
 def _records(messages: Sequence[bytes]) -> list[Record]:
     out: list[Record] = []
-    for message in messages:
-        envelope = decode(message)
+    for envelope in decode_all(messages):
         if not isinstance(envelope, Envelope):
             raise NoResultError(envelope.reason)
         operation = _OPERATIONS[envelope.operation]

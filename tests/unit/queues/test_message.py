@@ -6,21 +6,15 @@ import gzip
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import overload
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchdrain.errors import ConfigurationError
-from batchdrain.queues import message
-from batchdrain.queues.message import (
-    Envelope,
-    MalformedEnvelope,
-    MessageLimits,
-    decode,
-    decode_all,
-)
+from batchdrain.queues.envelope import Envelope, MalformedEnvelope
+from batchdrain.queues.message import MessageLimits, decode, decode_all
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -372,20 +366,30 @@ class TestMessagesReadTogether:
         bodies[70:70] = odd
         assert list(decode_all(bodies)) == [decode(body) for body in bodies]
 
-    def test_large_messages_are_not_read_far_ahead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_large_messages_are_not_read_far_ahead(self) -> None:
         """What is read beyond the end of a batch is read again for the next."""
-        read: list[int] = []
-        wires = message._wires
-
-        def noted(bodies: Sequence[bytes], *rest: Any) -> Sequence[Any]:
-            read.append(len(bodies))
-            return wires(bodies, *rest)
-
-        monkeypatch.setattr(message, "_wires", noted)
+        taken: list[int] = []
         large = INSERT + b'"record":{"a":"' + b"x" * 100_000 + b'"}}'
         small = INSERT + b'"record":{"a":1}}'
-        assert len(list(decode_all([large, large, *[small] * 100, large]))) == 103
-        assert read == [1, 1, 64, 37]
+        bodies = [large, large, *[small] * 100, large]
+
+        class Noted(Sequence[bytes]):
+            """Notes up to where bodies are taken."""
+
+            def __len__(self) -> int:
+                return len(bodies)
+
+            @overload
+            def __getitem__(self, place: int) -> bytes: ...
+            @overload
+            def __getitem__(self, place: slice) -> Sequence[bytes]: ...
+            def __getitem__(self, place: int | slice) -> bytes | Sequence[bytes]:
+                if isinstance(place, slice):
+                    taken.append(place.stop - place.start)
+                return bodies[place]
+
+        assert len(list(decode_all(Noted()))) == 103
+        assert taken == [1, 1, 64, 37]
 
     def test_limits_and_members_count(self) -> None:
         limits = MessageLimits(max_bytes=80, max_records=2, max_depth=4)
