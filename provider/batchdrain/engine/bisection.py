@@ -141,25 +141,29 @@ class Bisection:
     def _refusal(self, shape: Shape, record: Ready, error: psycopg.Error) -> Refusal:
         if error.diag.column_name or error.diag.table_name:
             return refusal_of(error, constrained(self._table, error.diag.constraint_name))
-        if not self._answers(AS_JSONB, record):
-            return refusal_of(error, self._doubtful_field(record.ordinal))
+        doubt = self._objection(AS_JSONB, record)
+        if doubt is not None:
+            return refusal_of(doubt, self._doubtful_field(record.ordinal))
         for column in self._table.columns:
-            carried = column.name in shape.carried
-            if carried and not self._answers(f"SELECT {conversion(column)}", record):
-                return refusal_of(error, column.name)
+            if column.name not in shape.carried:
+                continue
+            # Of several values that do not convert, the statement may have met another one first.
+            doubt = self._objection(f"SELECT {conversion(column)}", record)
+            if doubt is not None:
+                return refusal_of(doubt, column.name)
         return refusal_of(error)
 
-    def _answers(self, question: str, record: Ready) -> bool:
-        """Whether PostgreSQL takes the record's values in a question about them."""
+    def _objection(self, question: str, record: Ready) -> psycopg.Error | None:
+        """Return the error with which PostgreSQL refuses a question about the record's values."""
         probe = Command(question, (record.data.decode(),))
         try:
             send(self._connection, [_SAVEPOINT, probe, _RELEASE])
         except psycopg.Error as error:
             self._back()
             if failure_of(error) in (FailureClass.REFUSED, FailureClass.PASSING):
-                return False
+                return error
             raise
-        return True
+        return None
 
     def _set_lock_timeout(self, seconds: float) -> None:
         send(self._connection, [Command(_LOCK_TIMEOUT, (f"{round(seconds * 1000)}ms",))])

@@ -89,6 +89,25 @@ def test_bad_records_are_singled_out_by_halving_without_plpgsql(
     assert mixed_batch() == BAD
 
 
+@pytest.mark.parametrize("plpgsql", [True, False], ids=["on the server", "by halving"])
+def test_of_several_bad_values_the_first_column_s_is_told(
+    connection: Connection,
+    make_role: MakeRole,
+    open_engine: OpenEngine,
+    record: MakeRecord,
+    plpgsql: bool,
+) -> None:
+    """Column and error belong together, whichever of them the statement meets first."""
+    if not plpgsql:
+        connection.execute(NO_PLPGSQL)
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY, v varchar(2), w int)")
+    role = make_role("GRANT ALL ON t TO {role}", "GRANT CREATE ON SCHEMA public TO {role}")
+    bad = record("INSERT", {"id": 1, "v": "abc", "w": "a dozen"})
+    result = open_engine("t", role=role).apply([bad])
+    assert refused(result) == {0: "string_data_right_truncation"}
+    assert value(connection, "SELECT field_id FROM t_errors") == "v"
+
+
 def test_a_batch_that_takes_too_long_is_halved_until_it_does_not(
     connection: Connection, open_engine: OpenEngine, record: MakeRecord
 ) -> None:
