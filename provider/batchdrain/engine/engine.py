@@ -12,7 +12,7 @@ import psycopg
 from batchdrain.engine import batch_log
 from batchdrain.engine.attempt import Attempt
 from batchdrain.engine.batch_log import BatchEntry
-from batchdrain.engine.catalog import read_table
+from batchdrain.engine.catalog import Cutting, read_table
 from batchdrain.engine.error_table import ErrorTable
 from batchdrain.engine.position import Ledger, Move, Position, create_state
 from batchdrain.engine.records import BatchResult, Malformed, Record
@@ -203,7 +203,10 @@ class BatchEngine:
         if self._target is None:
             table = read_table(connection, self.table_name, self._settings.scope)
             opening = settings_command(
-                self._settings, self._run.application_name(self._queue or self.table_name)
+                self._settings,
+                self._run.application_name(self._queue or self.table_name),
+                # Where records go one by one, joins are those of the users' own triggers.
+                in_order=table.cutting is not Cutting.RECORD_BY_RECORD,
             )
             self._target = Target(
                 table,

@@ -25,7 +25,9 @@ _SETTINGS = (
 )
 """Set for the transaction only, so that a transaction pooler is no obstacle (SEMANTICS §6)."""
 
-_SET = "SELECT " + ", ".join(f"set_config('{name}', {value}, true)" for name, value in _SETTINGS)
+_IN_ORDER = (("enable_hashjoin", "'off'"),)
+"""A hash join would find, and lock, a table's rows as they lie there, not in the order of the keys
+that they are joined with (SEMANTICS §8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,20 @@ ROLLBACK = Command("ROLLBACK", prepare=False)
 CONSTRAINTS_IMMEDIATE = Command("SET CONSTRAINTS ALL IMMEDIATE", prepare=False)
 
 
-def settings_command(settings: EngineSettings, application_name: str) -> Command:
-    """Return the command that sets the time-outs and formats for the transaction at hand."""
+def settings_command(settings: EngineSettings, application_name: str, *, in_order: bool) -> Command:
+    """Return the command that sets the time-outs and formats for the transaction at hand.
+
+    With `in_order` set statements lock rows in the order of their records.
+    """
+    wanted = (*_SETTINGS, *(_IN_ORDER if in_order else ()))
+    text = ", ".join(f"set_config('{name}', {value}, true)" for name, value in wanted)
     seconds = (
         settings.lock_timeout,
         settings.statement_timeout,
         settings.idle_timeout,
         settings.connection_check,
     )
-    return Command(_SET, (application_name, *(f"{round(s * 1000)}ms" for s in seconds)))
+    return Command(f"SELECT {text}", (application_name, *(f"{round(s * 1000)}ms" for s in seconds)))
 
 
 def send(

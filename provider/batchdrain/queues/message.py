@@ -111,7 +111,7 @@ def decode_all(
         for body, framed in zip(chunk, found, strict=True):
             yield framed or next(read) or decode(body, limits, members)
         if others:
-            _learn(others[0], limits, shape)
+            _learn(others[0], limits, members)
 
 
 def _in_frames(
@@ -130,13 +130,14 @@ def _in_frames(
     return found
 
 
-def _learn(body: bytes, limits: MessageLimits, shape: _Shape) -> None:
+def _learn(body: bytes, limits: MessageLimits, members: tuple[str, ...]) -> None:
     """Learn a message's frame, if it has one."""
 
     def _read(body: bytes) -> Envelope | None:
-        return _decode_quickly(body, limits, shape)
+        envelope = decode(body, limits, members)
+        return envelope if isinstance(envelope, Envelope) else None
 
-    shape.frames.learn(body, _read)
+    _shape(members).frames.learn(body, _read)
 
 
 def _chunks(bodies: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -71,6 +72,37 @@ def test_drains_that_change_the_same_rows_do_not_deadlock(
     results = in_parallel(engines, opposed(record, "UPDATE"))
     assert [result.applied for result in results] == [len(KEYS), len(KEYS)]
     assert not any(result.isolated for result in results)
+
+
+@in_every_style
+@pytest.mark.parametrize("operation", ["UPDATE", "DELETE"])
+def test_rows_are_locked_in_key_order_however_the_table_is_read(
+    connection: Connection, open_engine: OpenEngine, record: MakeRecord, operation: str
+) -> None:
+    """Of a table of this size PostgreSQL would rather read all rows, as they lie there."""
+    connection.execute(b"""
+CREATE TABLE t (id uuid PRIMARY KEY, v int, w text);
+INSERT INTO t SELECT md5(n::text)::uuid, 0, repeat('x', 100) FROM generate_series(1, 3000) AS n;
+ANALYZE t""")
+    query = b"SELECT array_agg(id::text ORDER BY id) FROM (SELECT id FROM t LIMIT 1000) AS r"
+    keys = value(connection, query.decode())
+    body = {"v": 1} if operation == "UPDATE" else {}
+    batch = [record(operation, {"id": key, **body}) for key in keys]
+    random.Random(5).shuffle(batch)
+    engine = open_engine("t")
+    engine.open()
+    with psycopg.connect(connection.info.dsn, password=connection.info.password) as other:
+        other.execute("SELECT FROM t WHERE id = %s FOR UPDATE", (keys[500],))
+        waiting = threading.Thread(target=engine.apply, args=(batch,))
+        waiting.start()
+        lock = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while not value(connection, lock):
+            time.sleep(0.01)
+        query = b"SELECT id::text FROM t FOR UPDATE SKIP LOCKED"
+        with connection.transaction():
+            free = {key for (key,) in connection.execute(query)}
+    waiting.join()
+    assert [key for key in keys if key not in free] == keys[:501]
 
 
 def test_statements_in_queue_order_would_deadlock(connection: Connection, database: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from batchdrain.engine.records import Record
+from batchdrain.engine.records import Operation, Record
 from batchdrain.engine.statements.values import MOST_PARAMETERS
 from fix_engine import MakeRecord, MakeRole, OpenEngine, refused, value
 
@@ -35,6 +35,33 @@ def test_a_batch_may_have_more_values_than_a_statement_has_parameters(
     deleted = open_engine("t").apply([record("DELETE", {"id": n}) for n in range(len(records))])
     assert (deleted.applied, deleted.isolated) == (len(records), False)
     assert value(connection, "SELECT count(*) FROM t") == 0
+
+
+def test_json_that_python_cannot_read_is_left_to_postgresql(
+    connection: Connection, open_engine: OpenEngine
+) -> None:
+    """A scope value is put into its record only after the record was read."""
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY, _client_id text)")
+    members = [b'"c"', b'"\\ud800"', b'"c"']
+    batch = [
+        Record(Operation.INSERT, b'{"id": %d}' % n, {"client_id": member})
+        for n, member in enumerate(members)
+    ]
+    result = open_engine("t").apply(batch)
+    assert refused(result) == {1: "invalid_text_representation"}
+    assert value(connection, "SELECT string_agg(field_id, '') FROM t_errors") == "_client_id"
+    assert value(connection, "SELECT count(*) FROM t") == 2
+
+
+def test_a_role_that_may_delete_need_not_be_able_to_update(
+    connection: Connection, make_role: MakeRole, open_engine: OpenEngine, record: MakeRecord
+) -> None:
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)")
+    role = make_role(
+        "GRANT SELECT, DELETE ON t TO {role}", "GRANT CREATE ON SCHEMA public TO {role}"
+    )
+    result = open_engine("t", role=role).apply([record("DELETE", {"id": n}) for n in (1, 2)])
+    assert (result.applied, result.isolated) == (2, False)
 
 
 def test_results_keep_the_order_of_the_records(

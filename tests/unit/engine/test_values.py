@@ -30,9 +30,38 @@ def shape(operation: Operation) -> Shape:
     return layout.shape
 
 
-def bind(operation: Operation, *changes: dict[str, object]) -> list[BoundStatement]:
+def bind_all(operation: Operation, *changes: dict[str, object]) -> list[BoundStatement]:
     records = [json.dumps({**RECORD, **change}).encode() for change in changes]
     return Values(TABLE).bind(shape(operation), records)
+
+
+def bind(operation: Operation, *changes: dict[str, object]) -> list[BoundStatement]:
+    """Those of the statements that apply records."""
+    return [bound for bound in bind_all(operation, *changes) if bound.places]
+
+
+@pytest.mark.parametrize(
+    ("operation", "lock"),
+    [
+        (Operation.UPDATE, "FOR NO KEY UPDATE"),
+        (Operation.UPSERT, "FOR NO KEY UPDATE"),
+        (Operation.DELETE, "FOR UPDATE"),
+    ],
+)
+def test_rows_are_locked_in_key_order_before_they_are_changed(
+    operation: Operation, lock: str
+) -> None:
+    locking, _ = bind_all(operation, {}, {"id": 2})
+    assert locking.statement.text == (
+        'SELECT FROM "public"."t" AS t WHERE t."id" IN ($1::integer, $2::integer) '
+        f'AND t."_client_id" = $3::text AND t."_ver" = $4::text\nORDER BY t."id" {lock}'
+    )
+    assert locking.parameters == ("1", "2", "c1", "1")
+
+
+def test_a_lone_row_needs_no_order() -> None:
+    assert len(bind_all(Operation.UPDATE, {})) == 1
+    assert len(bind_all(Operation.INSERT, {}, {"id": 2})) == 1
 
 
 def test_an_insert_has_a_row_of_parameters_for_each_record() -> None:
@@ -71,7 +100,7 @@ def test_a_composite_key_is_compared_as_a_whole() -> None:
     pair = table(column("x", "integer"), column("y", "integer"), key=("y", "x"))
     layout = Layouts(pair).of(Operation.DELETE, ("x", "y"))
     assert isinstance(layout, Layout)
-    (bound,) = Values(pair).bind(layout.shape, [b'{"x": 1, "y": 2}', b'{"x": 3, "y": 4}'])
+    _, bound = Values(pair).bind(layout.shape, [b'{"x": 1, "y": 2}', b'{"x": 3, "y": 4}'])
     assert '(t."y", t."x") IN (($2::integer, $1::integer), ($4::integer, $3::integer))' in (
         bound.statement.text
     )
@@ -104,7 +133,7 @@ def test_inserts_of_all_scopes_share_a_statement_in_key_order() -> None:
 
 
 def test_json_that_jsonb_may_refuse_is_asked_about_first() -> None:
-    check, bound = bind(Operation.INSERT, {}, {"id": 2, "b": "a\0b"})
+    check, bound = bind_all(Operation.INSERT, {}, {"id": 2, "b": "a\0b"})
     assert check.parameters == ([json.dumps({**RECORD, "id": 2, "b": "a\0b"})],)
     assert list(check.places) == []
     assert not any("\0" in str(parameter) for parameter in bound.parameters)

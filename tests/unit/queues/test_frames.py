@@ -95,6 +95,22 @@ class TestFrames:
         assert [place for place, envelope in enumerate(found) if envelope] == [6, 7, 8]
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"operation":"INSERT","note":"\xff","record":{"id":%d}}',
+        b'{"operation":"INSERT","client_id":"\xed\xa0\x80","record":{"id":%d}}',
+        b'{"operation":"INSERT","record":{"id":%d},"ver":[1]}',
+        b'{"operation":"INSRT","record":{"id":%d}}',
+    ],
+)
+def test_a_bad_frame_is_bad_in_every_message(frame: bytes) -> None:
+    bodies = [frame % number for number in range(200)]
+    found = list(decode_all(bodies))
+    assert found == [decode(body) for body in bodies]
+    assert not any(isinstance(each, Envelope) for each in found)
+
+
 def test_limits_count_in_a_frame_as_well() -> None:
     limits = MessageLimits(max_bytes=200, max_depth=4)
     good, deep = START + b'{"a":1}' + END, START + b'{"a":[[[1]]]}' + END
@@ -139,4 +155,6 @@ def test_any_messages(
     for place, noise, at in damaged:
         if place < len(bodies):
             bodies[place] = bodies[place][:at] + noise + bodies[place][at:]
+    # So often that a frame that was learnt from it, or beside it, is met again.
+    bodies *= 3
     assert list(decode_all(bodies)) == [decode(body) for body in bodies]

@@ -8,6 +8,7 @@ for every row), and gives the same results: each value is converted as jsonb_to_
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -33,6 +34,9 @@ documentation of message formats)."""
 LONGEST_CASE = 1_000
 """Records in one UPDATE: its time grows with their square."""
 
+_Read = Mapping[int, Mapping[str, msgspec.Raw]]
+"""Members of records, by the records' places."""
+
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -54,11 +58,21 @@ class Values:
         if self._table.rules:
             return self._whole.bind(shape, records)
         doubtful = [record for record in records if DOUBTFUL_JSON.search(record)]
-        checks = [_check(doubtful)] if doubtful else []
-        rows = [_decode(record) for record in records]
-        return [*checks, *(self._bound(shape, rows, places) for places in self._cut(shape, rows))]
+        bound = [_check(doubtful)] if doubtful else []
+        rows = {place: row for place, row in enumerate(map(_members, records)) if row is not None}
+        unread = [place for place in range(len(records)) if place not in rows]
+        if unread:
+            whole = self._whole.bind(shape, [records[place] for place in unread])
+            bound += [_elsewhere(each, unread) for each in whole]
+        # Locking takes the privilege to update, deleting does not.
+        lockable = shape.operation is not Operation.INSERT and "UPDATE" in self._table.privileges
+        for places in self._cut(shape, rows):
+            if lockable and len(places) > 1:
+                bound.append(self._locking(shape, rows, places))
+            bound.append(self._bound(shape, rows, places))
+        return bound
 
-    def _cut(self, shape: Shape, rows: Sequence[Mapping[str, msgspec.Raw]]) -> Iterator[list[int]]:
+    def _cut(self, shape: Shape, rows: _Read) -> Iterator[list[int]]:
         most = MOST_PARAMETERS // max(1, len(shape.carried))
         if not shape.carried:
             most = 1
@@ -68,12 +82,10 @@ class Values:
             for begin in range(0, len(places), most):
                 yield places[begin : begin + most]
 
-    def _by_scope(
-        self, shape: Shape, rows: Sequence[Mapping[str, msgspec.Raw]]
-    ) -> Iterator[list[int]]:
+    def _by_scope(self, shape: Shape, rows: _Read) -> Iterator[list[int]]:
         """Group the records by scope, each group in key order, so that locks are taken in it."""
         groups: dict[tuple[bytes, ...], list[int]] = {}
-        for place, row in enumerate(rows):
+        for place, row in rows.items():
             scope: tuple[bytes, ...] = ()
             if shape.operation is not Operation.INSERT:
                 scope = tuple(bytes(row[entry.column]) for entry in self._table.scope)
@@ -84,17 +96,40 @@ class Values:
                 places, key=lambda place: [bytes(rows[place].get(name, b"")) for name in key]
             )
 
-    def _bound(
-        self, shape: Shape, rows: Sequence[Mapping[str, msgspec.Raw]], places: list[int]
-    ) -> BoundStatement:
+    def _locking(self, shape: Shape, rows: _Read, places: list[int]) -> BoundStatement:
+        """Return what locks the records' rows in key order, as an IN list by itself does not."""
+        keys = replace(shape, carried=self._table.key)
+        scope = [e.column for e in self._table.scope if e.column not in self._table.key]
+        statement = SetStatement(_lock(_Rows(self._table, keys, len(places), scope)), reports=False)
+        common = replace(shape, carried=tuple(scope))
+        parameters = self._parameters(keys, rows, places)
+        parameters += self._parameters(common, rows, places[:1])
+        return BoundStatement(statement, parameters, (), prepare=None)
+
+    def _bound(self, shape: Shape, rows: _Read, places: list[int]) -> BoundStatement:
+        statement = _written(_Rows(self._table, shape, len(places)))
+        return BoundStatement(statement, self._parameters(shape, rows, places), places, None)
+
+    def _parameters(self, shape: Shape, rows: _Read, places: list[int]) -> tuple[str | None, ...]:
         columns = [self._columns[name] for name in shape.carried]
-        parameters = tuple(
+        return tuple(
             parameter(column, _json_of(rows[place], column.name))
             for place in places
             for column in columns
         )
-        statement = _written(_Rows(self._table, shape, len(places)))
-        return BoundStatement(statement, parameters, places, prepare=None)
+
+
+def _members(record: bytes) -> Mapping[str, msgspec.Raw] | None:
+    """Return a record's members; None for JSON that PostgreSQL has to judge."""
+    try:
+        return _decode(record)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _elsewhere(bound: BoundStatement, places: Sequence[int]) -> BoundStatement:
+    """Return a statement for a part of the records, told in places among all of them."""
+    return replace(bound, places=[places[place] for place in bound.places])
 
 
 def _json_of(row: Mapping[str, msgspec.Raw], name: str) -> bytes | None:
@@ -108,14 +143,19 @@ def _check(doubtful: Sequence[bytes]) -> BoundStatement:
 
 
 class _Rows:
-    """The values of so many records as expressions over the parameters of one statement."""
+    """The values of so many records as expressions over the parameters of one statement.
 
-    def __init__(self, table: Table, shape: Shape, count: int) -> None:
+    The columns in `common` have one parameter each, behind all the others.
+    """
+
+    def __init__(self, table: Table, shape: Shape, count: int, common: Sequence[str] = ()) -> None:
         self.table = table
         self.shape = shape
         self._places = {name: place for place, name in enumerate(shape.carried, 1)}
         self._columns = {column.name: column for column in table.columns}
         self.numbers = range(count)
+        behind = count * len(shape.carried)
+        self._common = {name: place for place, name in enumerate(common, behind + 1)}
 
     def value(self, record: int, name: str) -> str:
         """The value of a column, converted."""
@@ -132,7 +172,8 @@ class _Rows:
         )
 
     def _number(self, record: int, name: str) -> int:
-        return record * len(self._places) + self._places[name]
+        common = self._common.get(name)
+        return common or record * len(self._places) + self._places[name]
 
 
 def _written(rows: _Rows) -> SetStatement:
@@ -194,6 +235,13 @@ def _update(rows: _Rows) -> str:
 def _delete(rows: _Rows) -> str:
     table = rows.table
     return f"DELETE FROM {qualified(table)} AS t {_where(rows)} {_returning(table)}"
+
+
+def _lock(rows: _Rows) -> str:
+    keys = ", ".join(f"t.{quoted(name)}" for name in rows.table.key)
+    strength = "UPDATE" if rows.shape.operation is Operation.DELETE else "NO KEY UPDATE"
+    return f"""SELECT FROM {qualified(rows.table)} AS t {_where(rows)}
+ORDER BY {keys} FOR {strength}"""
 
 
 def _case(rows: _Rows, name: str) -> str:
