@@ -104,3 +104,5 @@ def assert_found_by_key(
         counted.execute("DEALLOCATE applied")
     assert any(f"{name}_pkey" in line for line in lines), lines
     assert not any(f"Seq Scan on {name}" in line for line in lines), lines
+    # Which records found no row is looked up, too, not compared pair by pair.
+    assert ("CTE u" not in " ".join(lines)) or any("hashed SubPlan" in line for line in lines)

@@ -166,7 +166,8 @@ def _numbered(table: Table, shape: Shape, document: str, number: str) -> str:
 
 
 def _unapplied(number: str) -> str:
-    return f"NOT EXISTS (SELECT FROM u WHERE u.{quoted(number)} = r.{quoted(number)})"
+    # Not by EXISTS: that makes it a join, and without hash joins one of all pairs.
+    return f"r.{quoted(number)} NOT IN (SELECT u.{quoted(number)} FROM u)"
 
 
 def _key_order(table: Table, shape: Shape) -> str:

@@ -181,7 +181,7 @@ def _written(rows: _Rows) -> SetStatement:
     if shape.operation is Operation.INSERT:
         return SetStatement(_insert(rows), reports=False)
     number = unused_name(table, "n")
-    found = f"NOT EXISTS (SELECT FROM u WHERE {_same_in_u(table)})"
+    found = _unapplied(table)
     missing = "here IS NULL"
     parts = [_records(rows, number)]
     if shape.operation is Operation.DELETE:
@@ -277,5 +277,6 @@ SELECT {listed(shape.insert)} FROM r
 WHERE NOT EXISTS (SELECT FROM {qualified(table)} AS t WHERE {same_key(table)}) RETURNING 1"""
 
 
-def _same_in_u(table: Table) -> str:
-    return " AND ".join(f"u.{quoted(name)} = r.{quoted(name)}" for name in table.key)
+def _unapplied(table: Table) -> str:
+    ours, changed = (", ".join(f"{t}.{quoted(name)}" for name in table.key) for t in "ru")
+    return f"({ours}) NOT IN (SELECT {changed} FROM u)"
