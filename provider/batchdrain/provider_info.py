@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": _INTEGRATION,
                 "python-modules": [
+                    "batchdrain.operators.control_queues",
                     "batchdrain.operators.drain_queue",
                     "batchdrain.operators.list_queues",
                     "batchdrain.operators.summarize_errors",

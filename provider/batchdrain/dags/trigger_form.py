@@ -1,4 +1,4 @@
-"""The form that Airflow shows when somebody triggers a drain by hand."""
+"""The forms that Airflow shows when somebody triggers a DAG by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,68 @@ from airflow.sdk import Param
 
 from batchdrain.allow_list import AllowList
 from batchdrain.engine.settings import STATEMENT_STYLES
+from batchdrain.operators.control_queues import ACTIONS, MOST_MESSAGES
 
 _AS_CONFIGURED = "Empty: as configured."
+
+
+def control_form(allowed: AllowList | None) -> dict[str, Param]:
+    """Return the Params of a DAG that controls queues."""
+    return {
+        "action": Param(
+            ACTIONS[0],
+            type="string",
+            enum=list(ACTIONS),
+            values_display={
+                "look": "look: show how the queues stand, and their oldest messages",
+                "hold": "hold: apply nothing until the queues are released",
+                "release": "release: apply held queues again",
+                "remove": "remove: delete the oldest messages of one queue for good",
+            },
+            title="Action",
+            description="A queue on hold keeps its messages, and loses none.",
+        ),
+        "tables": _tables(allowed, "The tables whose queues are meant. Empty: all of them."),
+        "shard": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Shard",
+            description="Only this one of a table's queues. Empty: all of them.",
+        ),
+        "messages": Param(
+            10,
+            type="integer",
+            minimum=1,
+            maximum=MOST_MESSAGES,
+            title="Messages to look at",
+            description="Of each queue so many of the oldest are shown: their columns, no values.",
+            section="Look",
+        ),
+        "remove": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Messages to remove",
+            description="How many of the oldest messages of the one queue chosen are deleted, "
+            "unapplied, for good.",
+            section="Remove",
+        ),
+        "confirm": Param(
+            None,
+            type=["null", "string"],
+            title="The queue's key",
+            description="To confirm: the key of the queue that messages are removed from.",
+            section="Remove",
+            examples=["batchdrain:flights"],
+        ),
+    }
 
 
 def trigger_form(allowed: AllowList | None) -> dict[str, Param]:
     """Return the Params of a drain DAG; without a list of names the tables are free text."""
     return {
-        "tables": _tables(allowed),
+        "tables": _tables(allowed, "The tables to drain. Empty: all of them."),
         "batch_size": _records(
             "Batch size",
             "The records in one transaction; without it batches adapt to the time that they take, "
@@ -92,7 +146,7 @@ def _records(title: str, description: str, **more: Any) -> Param:
     )
 
 
-def _tables(allowed: AllowList | None) -> Param:
+def _tables(allowed: AllowList | None, description: str) -> Param:
     title = "Tables"
     if allowed is None or allowed.any_table:
         return Param(
@@ -100,7 +154,7 @@ def _tables(allowed: AllowList | None) -> Param:
             type="array",
             items={"type": "string"},
             title=title,
-            description="The tables to drain, one per line. Empty: all that are allowed.",
+            description=f"{description} One per line.",
         )
     names = list(allowed.names)
     return Param(
@@ -109,5 +163,5 @@ def _tables(allowed: AllowList | None) -> Param:
         items={"type": "string", "enum": names},
         examples=names,
         title=title,
-        description="The tables to drain. Empty: all of them.",
+        description=description,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from batchdrain.demo.dataset import TABLES
 from batchdrain.demo.servers import PostgresServer, ValkeyServer
 
 DAG_ID = "drain_tables"
+CONTROL_DAG_ID = "control_queues"
 TARGET = "demo"
 METADATA = "airflow"
 """The databases of the demo's tables and of Airflow itself."""
@@ -67,11 +68,15 @@ def installation(
             redis_url=valkey.url,
             options={"batchdrain": {"tables": ", ".join(TABLES), **cadence}},
         )
-        shipped = importlib.resources.files("batchdrain.dags") / f"{DAG_ID}.py"
-        with importlib.resources.as_file(shipped) as dag_file:
+        with ExitStack() as stack:
+            shipped = importlib.resources.files("batchdrain.dags")
+            files = [
+                stack.enter_context(importlib.resources.as_file(shipped / f"{dag_id}.py"))
+                for dag_id in (DAG_ID, CONTROL_DAG_ID)
+            ]
             airflow = AirflowServer(
                 settings,
-                {dag_file.name: dag_file},
+                {file.name: file for file in files},
                 keep=None if keep is None else keep / "airflow",
                 port=port,
             )

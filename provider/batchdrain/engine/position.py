@@ -87,6 +87,11 @@ SELECT queue, {columns} FROM batchdrain.position WHERE queue = ANY(%s::text[])""
     columns=_COLUMNS
 )
 
+_STOPPED = SQL("""
+SELECT queue, {columns} FROM batchdrain.position WHERE held OR rewound ORDER BY queue""").format(
+    columns=_COLUMNS
+)
+
 _RELEASE = SQL("""
 UPDATE batchdrain.position SET owner = NULL WHERE queue = %s AND owner = %s RETURNING true""")
 
@@ -95,6 +100,24 @@ UPDATE batchdrain.position SET lost = lost + %s WHERE queue = %s AND owner = %s 
 
 _REWOUND = SQL("""
 UPDATE batchdrain.position SET rewound = true WHERE queue = %s AND owner = %s RETURNING true""")
+
+_DISCARD = SQL("""
+UPDATE batchdrain.position
+   SET position = %s, baseline = baseline + %s
+ WHERE position = %s AND queue = %s AND owner = %s
+RETURNING true""")
+
+_HOLD = SQL("""
+INSERT INTO batchdrain.position (queue, position, baseline, held)
+VALUES (%(queue)s, %(position)s, %(baseline)s, true)
+ON CONFLICT (queue) DO UPDATE SET held = true, owner = NULL
+RETURNING {columns}""").format(columns=_COLUMNS)
+"""Without an owner, so that a drain that is at it ends at its next batch."""
+
+_UNHOLD = SQL("""
+UPDATE batchdrain.position SET held = false WHERE queue = %(queue)s RETURNING {columns}""").format(
+    columns=_COLUMNS
+)
 
 _ACCEPT = SQL("""
 UPDATE batchdrain.position
@@ -252,11 +275,22 @@ class Ledger:
         """
         self._require(connection, self._changed(connection, _ACCEPT, (position, accounted)))
 
+    def discard(self, connection: psycopg.Connection[Any], move: Move) -> None:
+        """Move the position past messages that nobody shall apply. Raises HandedOverError.
+
+        They count as having left the queue before batchdrain saw it: neither applied nor lost.
+        """
+        self._require(
+            connection, self._changed(connection, _DISCARD, (move.new, move.messages, move.old))
+        )
+
     def handed_over(self, connection: psycopg.Connection[Any]) -> HandedOverError:
         """Return the error that tells who has the queue, for a move that found no row."""
         row = positions(connection, [self.queue]).get(self.queue)
         if row is None:
             return HandedOverError(f'the position of queue "{self.queue}" was removed')
+        if row.held:
+            return HandedOverError(f'queue "{self.queue}" was held by an operator')
         if row.owner == self.owner:
             return HandedOverError(f'queue "{self.queue}" was moved on by another drain')
         return HandedOverError(f'queue "{self.queue}" was handed over to {row.owner_run}')
@@ -273,10 +307,43 @@ class Ledger:
             raise self.handed_over(connection)
 
 
+def hold(
+    connection: psycopg.Connection[Any],
+    queue: str,
+    baseline: Callable[[], int],
+    wait: float = DEFAULT_WAIT,
+) -> Position:
+    """Hold a queue: no drain applies another batch of it until it is released.
+
+    Returns the row as it is then; a queue without a row gets one, for which `baseline` is called.
+    Raises TransientError when a batch keeps the row locked for more than `wait` seconds.
+    """
+    known = positions(connection, [queue]).get(queue)
+    before = baseline() if known is None else 0
+    first: dict[str, str | int] = {"queue": queue, "position": START, "baseline": before}
+    held = _locked(connection, wait, _HOLD, first)
+    assert held is not None
+    return held
+
+
+def unhold(
+    connection: psycopg.Connection[Any], queue: str, wait: float = DEFAULT_WAIT
+) -> Position | None:
+    """Let drains apply a queue again; return its row, None if there is none."""
+    return _locked(connection, wait, _UNHOLD, {"queue": queue})
+
+
 def positions(connection: psycopg.Connection[Any], queues: Sequence[str]) -> Mapping[str, Position]:
     """Read the rows of those of the queues that have one, without waiting for a batch."""
     with connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(_LIST, (list(queues),))
+        return {queue: Position(*row) for queue, *row in cursor}
+
+
+def stopped(connection: psycopg.Connection[Any]) -> Mapping[str, Position]:
+    """Read the rows of the queues that wait for an operator: held, or rewound."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_STOPPED)
         return {queue: Position(*row) for queue, *row in cursor}
 
 
@@ -291,7 +358,7 @@ def _locked(
     connection: psycopg.Connection[Any],
     wait: float,
     query: Composed,
-    parameters: Mapping[str, str],
+    parameters: Mapping[str, str | int],
 ) -> Position | None:
     try:
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:

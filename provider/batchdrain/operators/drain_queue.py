@@ -170,7 +170,7 @@ class DrainQueueOperator(BaseOperator):
         stop = self._stop = StopSignal()
         if self._killed:
             stop.set()
-        engine = postgres_hook.engine(name, queue=self.queue_key, run=_run(context))
+        engine = postgres_hook.engine(name, queue=self.queue_key, run=run_of(context))
         with contextlib.closing(redis_hook), engine:
             left_push = options.LEFT_PUSH.read(self.left_push).covers(key.table_name)
             queue = redis_hook.open_queue(self.queue_key, left_push=left_push)
@@ -263,7 +263,8 @@ def _size_in_words(limits: DrainLimits) -> str:
     return f"{sizes.least} to {sizes.most} (about {sizes.target:g} s, {sizes.first} at first)"
 
 
-def _run(context: Context) -> Run:
+def run_of(context: Context) -> Run:
+    """Return the try of the task at hand."""
     task = context["ti"]
     map_index = task.map_index if task.map_index is not None and task.map_index >= 0 else None
     return Run(task.dag_id, task.run_id, task.task_id, task.try_number, map_index)

@@ -15,7 +15,7 @@ from batchdrain.engine.batch_log import Totals, totals
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.error_summary import ErrorGroup, Period, refused_groups
 from batchdrain.engine.failures import condition_name
-from batchdrain.engine.position import create_state
+from batchdrain.engine.position import create_state, stopped
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.operators.drain_log import shown
@@ -54,7 +54,8 @@ class SummarizeErrorsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Sum up the run.
 
-        Returns `totals`, a list by queue, and `refused`, lists of groups by table.
+        Returns `totals`, a list by queue, `refused`, lists of groups by table, and `stopped`, the
+        queues that wait for an operator, held or rewound.
         """
         with failing_clearly(self.log, "summary"):
             hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
@@ -63,13 +64,18 @@ class SummarizeErrorsOperator(BaseOperator):
                 task = context["ti"]
                 of_run = totals(connection, task.dag_id, task.run_id)
                 refused = self._refused(connection, of_run, task.dag_id, task.run_id)
+                waiting = stopped(connection)
             self._write(of_run, refused)
+            for queue, position in waiting.items():
+                why = "is held" if position.held else "holds less than was applied"
+                self.log.warning("%s %s: nothing is drained until an operator acts", queue, why)
         return {
             "totals": [_plain(asdict(entry)) for entry in of_run],
             "refused": {
                 table: [_plain(asdict(group)) for group in groups]
                 for table, groups in refused.items()
             },
+            "stopped": list(waiting),
         }
 
     def _refused(

@@ -120,6 +120,26 @@ class ListQueue:
                 after = claimed[-1].id
         return messages
 
+    def peek(self, limit: int, after: str) -> Sequence[Message]:
+        """Show at most `limit` messages behind the position `after`, oldest first.
+
+        Those in flight come first; the others have no ids yet.
+        """
+        number, place = as_numbers(after)
+        messages: list[Message] = []
+        with self._errors():
+            flying = sorted(n for n in self._look(number).in_flight if n >= number)
+            for n in flying:
+                begin = place if n == number else 0
+                bodies = self._elements(self._keys.in_flight(n), begin, limit - len(messages))
+                messages += [Message(f"{n}-{m}", body) for m, body in enumerate(bodies, begin + 1)]
+            left = limit - len(messages)
+            if self._oldest_end == "LEFT":
+                waiting = self._elements(self.key, 0, left)
+            else:
+                waiting = self._elements(self.key, -left, left)[::-1]
+        return [*messages, *(Message("", body) for body in waiting)]
+
     def settle(self, upto: str, ids: Sequence[str]) -> int:
         """Remove the in-flight lists of applied messages; `upto` is the committed position.
 
@@ -170,6 +190,12 @@ class ListQueue:
 
     def _run(self, script: str, keys: Sequence[str], values: Sequence[str | int]) -> Any:
         return self._client.eval(script, len(keys), *keys, *map(str, values))
+
+    def _elements(self, key: str, begin: int, count: int) -> list[bytes]:
+        if count <= 0:
+            return []
+        answer: Any = self._client.lrange(key, begin, begin + count - 1)
+        return list(answer)
 
     def _numbers(self) -> tuple[int | None, int | None]:
         """Return the counter, and up to which number everything is settled."""

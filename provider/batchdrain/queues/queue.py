@@ -94,6 +94,13 @@ class Queue(Protocol):
         """
         ...
 
+    def peek(self, limit: int, after: str) -> Sequence[Message]:
+        """Show at most `limit` messages behind the position `after`, oldest first, and claim none.
+
+        A message that has no id before it is claimed has the empty one.
+        """
+        ...
+
     def give_back(self, position: str) -> None:
         """Leave what was claimed behind `position` as if it had not been."""
         ...

@@ -156,6 +156,10 @@ class StreamQueue:
                 after = messages[-1].id
         return messages
 
+    def peek(self, limit: int, after: str) -> Sequence[Message]:
+        """Show at most `limit` messages behind the position `after`: claiming takes none away."""
+        return self.claim(limit, after)
+
     def settle(self, upto: str, ids: Sequence[str]) -> int:
         """Remove applied messages from Redis; `upto` is the committed position.
 

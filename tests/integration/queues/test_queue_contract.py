@@ -209,6 +209,25 @@ class TestSettle:
         assert queue.settle_leftovers("1-1") == 0
 
 
+class TestPeek:
+    def test_shows_the_oldest_and_changes_nothing(self, queue: Queue, push: Push) -> None:
+        push(*numbered(20))
+        assert bodies(queue.peek(7, START)) == numbered(7)
+        assert bodies(queue.peek(99, START)) == numbered(20)
+        assert bodies(queue.claim(99, START)) == numbered(20)
+
+    def test_begins_behind_the_position_in_flight_or_not(self, queue: Queue, push: Push) -> None:
+        push(*numbered(10))
+        first = queue.claim(6, START)
+        push(b"10")
+        assert bodies(queue.peek(3, first[3].id)) == numbered(3, 4)
+        assert bodies(queue.peek(99, first[3].id)) == numbered(7, 4)
+        assert ids(queue.peek(2, first[3].id)) == ids(first[4:])
+
+    def test_of_an_empty_queue_shows_nothing(self, queue: Queue) -> None:
+        assert not queue.peek(5, START)
+
+
 class TestGiveBack:
     def test_leaves_the_queue_as_if_nothing_had_been_claimed(
         self, reopen: Open, queue: Queue, push: Push

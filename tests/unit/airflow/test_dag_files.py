@@ -79,6 +79,15 @@ def test_the_shipped_dag_tells_its_cadence_where_a_user_looks(monkeypatch):
     assert not dag.catchup
 
 
+def test_the_control_dag_waits_for_nothing_but_its_form(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "flights:2, airports")
+    dag = bag(REPOSITORY / "dags").dags["control_queues"]
+    assert [dag.schedule] == [None]
+    assert not dag.is_paused_upon_creation
+    assert dag.params.get_param("tables").schema["items"]["enum"] == ["flights", "airports"]
+    assert dag.params.get_param("action").schema["enum"] == ["look", "hold", "release", "remove"]
+
+
 def test_the_dag_has_the_tasks_that_make_a_failed_drain_a_failed_run():
     dag = build_drain_dag("d", tables="flights", pool="orders", schedule=None)
     assert dag.get_task("list_queues").downstream_task_ids == {"drain", "watch_pool"}
