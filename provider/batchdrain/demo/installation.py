@@ -17,7 +17,9 @@ from batchdrain.demo.dataset import TABLES
 from batchdrain.demo.servers import PostgresServer, ValkeyServer
 
 DAG_ID = "drain_tables"
-CONTROL_DAG_ID = "control_queues"
+BY_HAND = ("control_queues", "redrive_errors")
+"""The DAGs that are only triggered by hand."""
+
 TARGET = "demo"
 METADATA = "airflow"
 """The databases of the demo's tables and of Airflow itself."""
@@ -72,7 +74,7 @@ def installation(
             shipped = importlib.resources.files("batchdrain.dags")
             files = [
                 stack.enter_context(importlib.resources.as_file(shipped / f"{dag_id}.py"))
-                for dag_id in (DAG_ID, CONTROL_DAG_ID)
+                for dag_id in (DAG_ID, *BY_HAND)
             ]
             airflow = AirflowServer(
                 settings,

@@ -1,0 +1,63 @@
+"""Builds a DAG that shows, applies again or discards refused records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import DAG
+
+from batchdrain import configuration as options
+from batchdrain.allow_list import AllowList
+from batchdrain.dags.trigger_form import redrive_form
+from batchdrain.operators.backoff import retry_arguments
+from batchdrain.operators.redrive_errors import RedriveErrorsOperator
+
+_DOCS = """
+Works on the refused records of one table, those in `<table>_errors` that are not resolved yet.
+Trigger it by hand.
+
+- **inspect** shows the records that the form chooses: row, time, operation, error, id; no values.
+- **redrive** applies them again, each once and with the scope that it had, after the columns in
+  *Set columns* were set and those in *Leave columns out* were left out. A row tells what became of
+  its record: `resolution` is `applied`, or the newest reason is in it and `attempts` has grown.
+- **discard** sets `resolution` to `discarded`.
+"""
+
+
+def build_redrive_dag(
+    dag_id: str,
+    *,
+    tables: str | Sequence[str] | AllowList | None = None,
+    postgres_conn_id: str | None = None,
+    tags: Sequence[str] = (),
+    **dag_arguments: Any,
+) -> DAG:
+    """Return a DAG without schedule that works on the refused records of some tables.
+
+    What is left out comes from section `[batchdrain]`. Further arguments go to Airflow's DAG. Opens
+    no connection. Raises ConfigurationError naming the option or the argument that is bad.
+    """
+    allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
+    shown = {
+        "description": "Shows, applies again or discards refused records",
+        "doc_md": _DOCS,
+        "start_date": datetime(2025, 1, 1, tzinfo=UTC),
+        "is_paused_upon_creation": False,
+    }
+    with DAG(
+        dag_id,
+        schedule=None,
+        catchup=False,
+        params=redrive_form(allowed),
+        tags=["batchdrain", *tags],
+        **{**shown, **dag_arguments},
+    ) as dag:
+        RedriveErrorsOperator(
+            task_id="redrive",
+            tables=tables,
+            postgres_conn_id=postgres_conn_id,
+            **retry_arguments(2),
+        )
+    return dag

@@ -1,0 +1,185 @@
+"""Applies refused records again, each of them once, and records the outcome on their rows."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import psycopg
+
+from batchdrain.engine.catalog import read_table
+from batchdrain.engine.engine import BatchEngine
+from batchdrain.engine.records import BatchResult, Record
+from batchdrain.engine.refused_records import Choice, RefusedRecord, RefusedRecords
+from batchdrain.engine.run import Run
+from batchdrain.engine.settings import EngineSettings
+from batchdrain.errors import ConfigurationError, TransientError
+
+_AT_A_TIME = 500
+"""Rows in one transaction."""
+
+_KNOWN_MEMBERS = {"client_id", "ver"}
+"""The scope values that an error table keeps."""
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Changes records before they are applied: columns that get a value (JSON), others that go."""
+
+    values: Mapping[str, bytes]
+    dropped: Sequence[str] = ()
+
+    def of(self, record: Record) -> Record:
+        """Return the changed record; one that is no readable object stays as it is."""
+        try:
+            members = {name: bytes(raw) for name, raw in _decode(record.data).items()}
+        except (msgspec.MsgspecError, RecursionError):
+            return record
+        members = {name: raw for name, raw in members.items() if name not in self.dropped}
+        members.update(self.values)
+        pairs = (msgspec.json.encode(name) + b":" + raw for name, raw in members.items())
+        return msgspec.structs.replace(record, data=b"{" + b",".join(pairs) + b"}")
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveOutcome:
+    """How many records were applied, refused again, and left as they are."""
+
+    applied: int = 0
+    refused: int = 0
+    skipped: int = 0
+
+    def plus(self, applied: int, refused: int, skipped: int) -> RedriveOutcome:
+        """Return the outcome with so many more."""
+        return RedriveOutcome(
+            self.applied + applied, self.refused + refused, self.skipped + skipped
+        )
+
+
+class Redrive:
+    """Works on the refused records of one table.
+
+    A record is applied, and its row told so, in one transaction that fails when the row was
+    resolved meanwhile: so a killed task, or two at once, apply nothing twice.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        table: str,
+        *,
+        settings: EngineSettings,
+        run: Run,
+    ) -> None:
+        self._connect = connect
+        self._name = table
+        self._settings = settings
+        self._run = run
+        self._mark = f"redrive {secrets.token_hex(8)} "
+        self._applying: psycopg.Connection[Any] | None = None
+
+    def inspect(self, choice: Choice, most: int) -> list[RefusedRecord]:
+        """Return at most `most` of the chosen records, the oldest first."""
+        with self._connect() as connection:
+            return self._records(connection).read(connection, choice, 0, most)
+
+    def discard(self, choice: Choice, most: int) -> int:
+        """Resolve at most `most` of the chosen rows without applying them; return how many."""
+        with self._connect() as connection:
+            records = self._records(connection)
+            rows = records.read(connection, choice, 0, most)
+            return records.resolve(connection, [row.id for row in rows], "discarded", 0)
+
+    def apply(
+        self,
+        choice: Choice,
+        most: int,
+        *,
+        patch: Patch | None = None,
+        note: Callable[[str], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> RedriveOutcome:
+        """Apply at most `most` of the chosen records again, the oldest first.
+
+        `note` gets a sentence for each batch and each record that is left alone. Raises
+        TransientError when a row was resolved by another meanwhile, and what `BatchEngine.apply`
+        raises; what was committed before stays committed.
+        """
+        outcome, after, left = RedriveOutcome(), 0, most
+        with (
+            self._connect() as reading,
+            BatchEngine(
+                self._connected, self._name, settings=self._settings, run=self._run
+            ) as engine,
+        ):
+            reading.autocommit = True
+            records = self._records(reading)
+            while left > 0 and not stopped():
+                rows = records.read(reading, choice, after, min(left, _AT_A_TIME))
+                if not rows:
+                    break
+                after, left = rows[-1].id, left - len(rows)
+                outcome = self._batch(engine, records, rows, patch, note, outcome)
+        return outcome
+
+    def _batch(
+        self,
+        engine: BatchEngine,
+        records: RefusedRecords,
+        rows: Sequence[RefusedRecord],
+        patch: Patch | None,
+        note: Callable[[str], None],
+        outcome: RedriveOutcome,
+    ) -> RedriveOutcome:
+        ids: list[int] = []
+        batch: list[Record] = []
+        for row in rows:
+            record = records.record(row, self._mark)
+            if isinstance(record, str):
+                note(f"row {row.id} is left alone: {record}")
+                continue
+            ids.append(row.id)
+            batch.append(record if patch is None else patch.of(record))
+        result = engine.apply(batch, judge=self._judge(records, ids)) if batch else None
+        applied, refused = (result.applied, result.refused) if result else (0, 0)
+        note(
+            f"rows {rows[0].id} to {rows[-1].id}: {applied} applied, {refused} refused again, "
+            f"{len(rows) - len(batch)} left alone"
+        )
+        return outcome.plus(applied, refused, len(rows) - len(batch))
+
+    def _judge(self, records: RefusedRecords, ids: Sequence[int]) -> Callable[[BatchResult], None]:
+        def _tell_rows(result: BatchResult) -> None:
+            connection = self._applying
+            assert connection is not None
+            pairs = list(zip(ids, result.results, strict=True))
+            applied = [each for each, entry in pairs if entry.applied]
+            refused = [each for each, entry in pairs if not entry.applied]
+            told = records.resolve(connection, applied, "applied", 1) if applied else 0
+            told += records.refused_again(connection, refused, self._mark) if refused else 0
+            if told != len(ids):
+                raise TransientError(
+                    f"{len(ids) - told} of the rows in {records.name} were resolved by another "
+                    "task meanwhile; nothing of this batch was applied"
+                )
+
+        return _tell_rows
+
+    def _records(self, connection: psycopg.Connection[Any]) -> RefusedRecords:
+        table = read_table(connection, self._name, self._settings.scope)
+        unknown = sorted({scope.member for scope in table.scope} - _KNOWN_MEMBERS)
+        if unknown:
+            raise ConfigurationError(
+                f"The refused records of {self._name} can't be applied again: their rows don't "
+                f"keep the envelope member {unknown[0]!r}, which is a part of their scope."
+            )
+        return RefusedRecords(connection, table)
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        self._applying = self._connect()
+        return self._applying

@@ -1,0 +1,90 @@
+"""Refused records shown, applied again and discarded by a task, against real servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from batchdrain.operators.drain_queue import DrainQueueOperator
+from batchdrain.operators.redrive_errors import RedriveErrorsOperator
+from fix_airflow_home import REPOSITORY
+from fix_drain_dag import insert, parsed, push
+from fix_task_context import drain_context
+
+KEY = "batchdrain:things"
+SECRET = "4711-not-for-logs"
+
+
+@pytest.fixture(autouse=True)
+def refused_things(
+    airflow_connections: None, connection: psycopg.Connection[Any], redis_client
+) -> None:
+    """Three records of which one has no name, and one a name that is too long."""
+    connection.execute("CREATE TABLE things (id integer PRIMARY KEY, name varchar(20) NOT NULL)")
+    names = ["n", None, SECRET * 2]
+    push(redis_client, KEY, *(insert(id=n, name=name) for n, name in enumerate(names)))
+    drained = DrainQueueOperator(task_id="drain", queue_key=KEY).execute(drain_context())
+    assert drained["refused"] == 2
+
+
+def redrive(action: str, **params: Any) -> dict[str, Any]:
+    operator = RedriveErrorsOperator(task_id="redrive", tables="things, others")
+    return operator.execute(drain_context(action=action, **{"table": "things", **params}))
+
+
+def test_inspecting_shows_rows_and_no_values(capsys):
+    assert redrive("inspect")["found"] == 2
+    log = capsys.readouterr().out
+    assert "not_null_violation" in log
+    assert "string_data_right_truncation" in log
+    assert SECRET not in log
+    assert redrive("inspect", error_types=["not_null_violation"])["found"] == 1
+
+
+def test_mended_records_are_applied_and_the_rest_discarded(connection, capsys):
+    counts = redrive("redrive", error_types=["not_null_violation"], set_columns={"name": "anon"})
+    assert counts == {
+        "action": "redrive",
+        "table": "things",
+        "applied": 1,
+        "refused again": 0,
+        "left alone": 0,
+    }
+    assert "redrive things: 1 applied, 0 refused again, 0 left alone" in capsys.readouterr().out
+    assert redrive("redrive")["refused again"] == 1
+    assert redrive("discard")["discarded"] == 1
+    assert redrive("inspect")["found"] == 0
+    names = connection.execute("SELECT name FROM things ORDER BY id").fetchall()
+    assert names == [("n",), ("anon",)]
+    rows = connection.execute("SELECT attempts, resolution FROM things_errors ORDER BY id")
+    assert rows.fetchall() == [(2, "applied"), (2, "discarded")]
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"action": "replay"}, "one of inspect, redrive, discard"),
+        ({"action": "inspect", "table": None}, "Param table must name a table"),
+        ({"action": "inspect", "table": "pg_class"}, "these tables may be drained"),
+        ({"action": "inspect", "table": "others"}, "others"),
+        ({"action": "inspect", "since": "soon"}, "such as 2025-03-07T07:00:00Z"),
+        ({"action": "inspect", "ids": ["x"]}, "Param ids must be"),
+        ({"action": "inspect", "most": 0}, "Param most must be"),
+        ({"action": "redrive", "set_columns": [1]}, "Param set_columns must be an object"),
+    ],
+)
+def test_a_wrong_param_is_refused_with_a_sentence(params, sentence):
+    with pytest.raises(AirflowFailException, match=sentence):
+        redrive(**params)
+
+
+def test_the_shipped_dag_does_what_its_form_says(connection, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "things")
+    dag = parsed(REPOSITORY / "dags" / "redrive_errors.py", "redrive_errors")
+    conf = {"action": "redrive", "set_columns": {"name": "anon"}}
+    assert dag.test(run_conf=conf).state == "success"
+    names = connection.execute("SELECT name FROM things ORDER BY id").fetchall()
+    assert names == [("n",), ("anon",), ("anon",)]
