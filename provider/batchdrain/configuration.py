@@ -286,6 +286,42 @@ STATEMENT_TIMEOUT: Option[float] = Option(
     values.seconds,
 )
 
+ALERT_REFUSED_SHARE: Option[float | None] = Option(
+    "alert_refused_share",
+    "The share of a run's records that may be refused before the summary alerts. ``none``: any.",
+    "string",
+    "none",
+    "0.01",
+    values.limit(values.share),
+)
+ALERT_ISOLATED_SHARE: Option[float | None] = Option(
+    "alert_isolated_share",
+    "The share of a run's batches that may be isolated, because they had bad records, before the "
+    "summary alerts. ``none``: any.",
+    "string",
+    "none",
+    "0.2",
+    values.limit(values.share),
+)
+ALERT_BACKLOG: Option[int | None] = Option(
+    "alert_backlog",
+    "The messages that may wait in one queue when a run is over before the summary alerts. "
+    "``none``: any number.",
+    "string",
+    "none",
+    "50000",
+    values.limit(values.integer(1)),
+)
+ALERT_OLDEST: Option[float | None] = Option(
+    "alert_oldest",
+    "The seconds that a stream's oldest message may have waited when a run is over before the "
+    "summary alerts. ``none``: any time.",
+    "string",
+    "none",
+    "300",
+    values.limit(values.seconds),
+)
+
 OPTIONS: tuple[Option[Any], ...] = (
     TABLES,
     PREFIX,
@@ -310,4 +346,8 @@ OPTIONS: tuple[Option[Any], ...] = (
     STATEMENT_STYLE,
     LOCK_TIMEOUT,
     STATEMENT_TIMEOUT,
+    ALERT_REFUSED_SHARE,
+    ALERT_ISOLATED_SHARE,
+    ALERT_BACKLOG,
+    ALERT_OLDEST,
 )

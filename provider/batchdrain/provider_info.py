@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["batchdrain.hooks.postgres", "batchdrain.hooks.queue"],
             }
         ],
+        "notifications": ["batchdrain.notifications.webhook.WebhookNotifier"],
         "connection-types": [_postgres_connection(), _redis_connection()],
         "config": {
             SECTION: {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, MultipleCronTriggerTimetable, Param, TriggerRule
+from airflow.sdk import DAG, BaseNotifier, MultipleCronTriggerTimetable, Param, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
 
 from batchdrain import configuration as options
@@ -69,6 +69,7 @@ def build_drain_dag(
     parent_wait: float = PARENT_WAIT_SECONDS,
     retries: int = RETRIES,
     max_active_runs: int = 3,
+    notifiers: Sequence[BaseNotifier] = (),
     tags: Sequence[str] = (),
     **dag_arguments: Any,
 ) -> DAG:
@@ -77,8 +78,10 @@ def build_drain_dag(
     What is left out comes from section `[batchdrain]`; schedule and pool are read here, everything
     else when a task runs. `schedule` is anything that Airflow takes, None for a DAG that is only
     triggered. `parent_wait` bounds, in seconds, how long a table's drain waits for the tables it
-    refers to. Further arguments go to Airflow's DAG, `params` beside those of the trigger form.
-    Opens no connection. Raises ConfigurationError naming the option or the argument that is bad.
+    refers to. `notifiers` are called when a run crosses one of the thresholds `alert_…`; without
+    any `summarize_errors` fails then. Further arguments go to Airflow's DAG, `params` beside those
+    of the trigger form. Opens no connection. Raises ConfigurationError naming the option or the
+    argument that is bad.
     """
     tuning = {
         "batch_size": batch_size,
@@ -126,7 +129,7 @@ def build_drain_dag(
                 **connections,
                 **retry_arguments(retries),
             },
-            {"postgres_conn_id": postgres_conn_id},
+            {"tables": tables, "left_push": left_push, "notifiers": notifiers, **connections},
         )
     return dag
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import BaseNotifier, BaseOperator, Context
 
 from batchdrain import configuration as options
+from batchdrain.allow_list import AllowList
 from batchdrain.engine.batch_log import Totals, totals
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.error_summary import ErrorGroup, Period, refused_groups
 from batchdrain.engine.failures import condition_name
 from batchdrain.engine.position import create_state, stopped
-from batchdrain.errors import ConfigurationError
+from batchdrain.errors import ConfigurationError, SystemicError
 from batchdrain.hooks.postgres import BatchPostgresHook
+from batchdrain.hooks.queue import RedisQueueHook
+from batchdrain.operators.alerts import Thresholds, Waiting, crossed
 from batchdrain.operators.drain_log import shown
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.text_table import aligned
+from batchdrain.operators.waiting import waiting_in
 
 _TOTALS_HEAD = (
     "queue",
@@ -41,21 +46,38 @@ class SummarizeErrorsOperator(BaseOperator):
 
     The totals come from `batchdrain.batch_log`, not from what tasks remember. Refused records are
     counted by error type, field and client, with the times of the first and the last (UTC) and the
-    id of one of them. Arguments left out come from section `[batchdrain]`.
+    id of one of them. Where a threshold of section `[batchdrain]` is crossed, the notifiers are
+    called with the figures, or without any the task fails. Arguments left out come from that
+    section.
     """
 
-    template_fields: Sequence[str] = ("postgres_conn_id",)
+    template_fields: Sequence[str] = ("tables", "prefix", "postgres_conn_id", "redis_conn_id")
     ui_color = "#f6e3c5"
 
-    def __init__(self, *, postgres_conn_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        tables: str | Sequence[str] | AllowList | None = None,
+        prefix: str | None = None,
+        postgres_conn_id: str | None = None,
+        redis_conn_id: str | None = None,
+        left_push: bool | str | Sequence[str] | None = None,
+        notifiers: Sequence[BaseNotifier] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.tables = tables
+        self.prefix = prefix
         self.postgres_conn_id = postgres_conn_id
+        self.redis_conn_id = redis_conn_id
+        self.left_push = left_push
+        self.notifiers = list(notifiers)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Sum up the run.
 
-        Returns `totals`, a list by queue, `refused`, lists of groups by table, and `stopped`, the
-        queues that wait for an operator, held or rewound.
+        Returns `totals`, a list by queue, `refused`, lists of groups by table, `stopped`, the
+        queues that wait for an operator, held or rewound, and `alerts`, sentences.
         """
         with failing_clearly(self.log, "summary"):
             hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
@@ -64,19 +86,56 @@ class SummarizeErrorsOperator(BaseOperator):
                 task = context["ti"]
                 of_run = totals(connection, task.dag_id, task.run_id)
                 refused = self._refused(connection, of_run, task.dag_id, task.run_id)
-                waiting = stopped(connection)
+                held = stopped(connection)
+                alerts = self._alerts(connection, of_run)
             self._write(of_run, refused)
-            for queue, position in waiting.items():
+            for queue, position in held.items():
                 why = "is held" if position.held else "holds less than was applied"
                 self.log.warning("%s %s: nothing is drained until an operator acts", queue, why)
-        return {
-            "totals": [_plain(asdict(entry)) for entry in of_run],
-            "refused": {
-                table: [_plain(asdict(group)) for group in groups]
-                for table, groups in refused.items()
-            },
-            "stopped": list(waiting),
-        }
+            summary = {
+                "totals": [_plain(asdict(entry)) for entry in of_run],
+                "refused": {
+                    table: [_plain(asdict(group)) for group in groups]
+                    for table, groups in refused.items()
+                },
+                "stopped": list(held),
+                "alerts": alerts,
+            }
+            if alerts:
+                self._alert(context, alerts, of_run, summary)
+        return summary
+
+    def _alerts(self, connection: psycopg.Connection[Any], of_run: Sequence[Totals]) -> list[str]:
+        thresholds = Thresholds.read()
+        waiting: Sequence[Waiting] = ()
+        if thresholds.of_queues:
+            with closing(RedisQueueHook(options.REDIS_CONN_ID.read(self.redis_conn_id))) as hook:
+                waiting = waiting_in(
+                    hook,
+                    connection,
+                    options.TABLES.read(self.tables),
+                    options.PREFIX.read(self.prefix),
+                    options.LEFT_PUSH.read(self.left_push),
+                )
+        return crossed(thresholds, of_run, waiting, datetime.now(UTC))
+
+    def _alert(
+        self,
+        context: Context,
+        alerts: Sequence[str],
+        of_run: Sequence[Totals],
+        summary: dict[str, Any],
+    ) -> None:
+        """Tell of the thresholds that were crossed, by the notifiers or by failing."""
+        for alert in alerts:
+            self.log.warning("%s", alert)
+        given = {**context, "batchdrain_alerts": alerts, "batchdrain_summary": _sentence(of_run)}
+        for notifier in self.notifiers:
+            notifier(given)
+        if not self.notifiers:
+            # A task that fails returns nothing, and the figures are wanted all the more then.
+            context["ti"].xcom_push(key="return_value", value=summary)
+            raise SystemicError("; ".join(alerts))
 
     def _refused(
         self,
@@ -117,14 +176,18 @@ class SummarizeErrorsOperator(BaseOperator):
             self.log.info("refused records of %s:", table)
             for line in aligned(_GROUPS_HEAD, [_row(group) for group in groups]):
                 self.log.info("%s", line)
-        self.log.info(
-            "this run: %d applied, %d refused, %d lost, in %d batches of %d queues",
-            sum(entry.applied for entry in of_run),
-            sum(entry.refused for entry in of_run),
-            sum(entry.lost for entry in of_run),
-            sum(entry.batches for entry in of_run),
-            len(of_run),
-        )
+        self.log.info("%s", _sentence(of_run))
+
+
+def _sentence(of_run: Sequence[Totals]) -> str:
+    applied, refused, lost, batches = (
+        sum(getattr(entry, name) for entry in of_run)
+        for name in ("applied", "refused", "lost", "batches")
+    )
+    return (
+        f"this run: {applied} applied, {refused} refused, {lost} lost, in {batches} batches of "
+        f"{len(of_run)} queues"
+    )
 
 
 def _row(group: ErrorGroup) -> list[object]:

@@ -1,0 +1,43 @@
+"""What still waits in queues when a run is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from batchdrain.allow_list import AllowList
+from batchdrain.engine.position import positions
+from batchdrain.hooks.queue import RedisQueueHook
+from batchdrain.operators.alerts import Waiting
+from batchdrain.queues.keys import QueueKey
+from batchdrain.queues.queue import START
+
+_KINDS = ("stream", "list")
+
+
+def waiting_in(
+    hook: RedisQueueHook,
+    connection: psycopg.Connection[Any],
+    allowed: AllowList,
+    prefix: str,
+    left_push: AllowList,
+) -> list[Waiting]:
+    """Look at the queues of the allowed tables; those on hold, and empty ones, are left out."""
+    keys = hook.scan(prefix) if allowed.any_table else list(allowed.keys(prefix))
+    depths = [each for each in hook.survey(keys) if each.depth and each.kind in _KINDS]
+    known = positions(connection, [each.key for each in depths])
+    found: list[Waiting] = []
+    for each in depths:
+        position = known.get(each.key)
+        if position is not None and position.held:
+            continue
+        at = START if position is None else position.position
+        table = QueueKey.parse(each.key, prefix).table_name
+        queue = hook.open_queue(each.key, left_push=left_push.covers(table))
+        oldest = queue.peek(1, at)
+        if oldest:
+            accounted = queue.baseline() if position is None else position.accounted
+            unread = queue.standing(at, accounted).unread
+            found.append(Waiting(each.key, unread, oldest[0].id or None))
+    return found

@@ -1,0 +1,139 @@
+"""The summary alerts: by notifiers, or by failing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from batchdrain.notifications.webhook import WebhookNotifier
+from batchdrain.operators.drain_queue import DrainQueueOperator
+from batchdrain.operators.summarize_errors import SummarizeErrorsOperator
+from fix_drain_dag import insert, push
+from fix_task_context import drain_context
+
+KEY = "batchdrain:things"
+SECRET = "T4711/hook"
+
+
+class Kept:
+    """Keeps what a task pushes to XCom."""
+
+    dag_id, run_id, task_id, try_number, map_index = "test_dag", "test_run", "drain", 1, -1
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+@contextmanager
+def webhook(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+    """A server that keeps what is posted to it: its port, and paths with bodies."""
+    posted: list[tuple[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            posted.append((self.path, json.loads(body)))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port, posted
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def chat(port: int) -> str:
+    """The connection to the webhook."""
+    host = "http://127.0.0.1"
+    return json.dumps({"conn_type": "http", "host": host, "port": port, "password": SECRET})
+
+
+@pytest.fixture(autouse=True)
+def drained(airflow_connections: None, connection: psycopg.Connection[Any], redis_client) -> None:
+    connection.execute("CREATE TABLE things (id integer PRIMARY KEY, name text NOT NULL)")
+    push(redis_client, KEY, *(insert(id=n, name="n" if n else None) for n in range(4)))
+    DrainQueueOperator(task_id="drain", queue_key=KEY).execute(drain_context())
+    push(redis_client, KEY, insert(id=9, name="n"), insert(id=10, name="n"))
+
+
+def summarize(*notifiers: WebhookNotifier, **context: Any) -> dict[str, Any]:
+    operator = SummarizeErrorsOperator(task_id="s", tables="things", notifiers=notifiers)
+    given = drain_context()
+    given.update(context)
+    return operator.execute(given)
+
+
+def test_without_thresholds_nothing_alerts():
+    assert summarize()["alerts"] == []
+
+
+def test_without_notifiers_the_task_fails_and_its_figures_are_kept(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_REFUSED_SHARE", "0.2")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_BACKLOG", "1")
+    kept = Kept()
+    sentences = (
+        r"1 of 4 records were refused \(25.0%\), more than 20.0%; "
+        f"{KEY}: 2 messages wait, more than 1"
+    )
+    with pytest.raises(AirflowFailException, match=sentences):
+        summarize(ti=kept)
+    assert len(kept.pushed["return_value"]["alerts"]) == 2
+
+
+def test_notifiers_get_the_figures_and_the_task_succeeds(monkeypatch, capsys):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_REFUSED_SHARE", "0.2")
+    with webhook() as (port, posted):
+        monkeypatch.setenv("AIRFLOW_CONN_CHAT", chat(port))
+        text = "{{ batchdrain_alerts | join(', ') }}; {{ batchdrain_summary }}"
+        assert len(summarize(WebhookNotifier("chat", text))["alerts"]) == 1
+    ((path, body),) = posted
+    assert path == f"/{SECRET}"
+    assert body == {
+        "text": "1 of 4 records were refused (25.0%), more than 20.0%; this run: 3 applied, "
+        "1 refused, 0 lost, in 1 batches of 1 queues"
+    }
+    assert SECRET not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "sentence"),
+    [(403, AirflowFailException, "answered 403: check"), (503, AirflowException, "answered 503")],
+)
+def test_an_alert_that_is_not_taken_fails_the_task_and_shows_no_secret(
+    monkeypatch, capsys, status, error, sentence
+):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_REFUSED_SHARE", "0.2")
+    with webhook(status) as (port, _):
+        monkeypatch.setenv("AIRFLOW_CONN_CHAT", chat(port))
+        with pytest.raises(error, match=sentence) as raised:
+            summarize(WebhookNotifier("chat", "x"))
+    assert type(raised.value) is error
+    monkeypatch.setenv("AIRFLOW_CONN_CHAT", chat(1))
+    with pytest.raises(AirflowException, match="can't be reached: ConnectError"):
+        summarize(WebhookNotifier("chat", "x"))
+    out = capsys.readouterr()
+    assert SECRET not in out.out + out.err
+
+
+def test_a_queue_on_hold_is_not_waited_for(monkeypatch, connection):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_BACKLOG", "1")
+    connection.execute("UPDATE batchdrain.position SET held = true")
+    assert summarize()["alerts"] == []
