@@ -21,9 +21,12 @@ import json, pathlib, sys
 import batchdrain
 assert pathlib.Path(batchdrain.__file__).is_relative_to(sys.prefix), batchdrain.__file__
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag("dags", bundle_name="dags")
-assert not bag.import_errors, bag.import_errors
+for folder in ("others", "dags"):
+    bag = DagBag(folder, bundle_name=folder)
+    assert not bag.import_errors, bag.import_errors
+    assert "drain_tables" in bag.dags
 print("state:", bag.dags["drain_tables"].test().state)
+print("control:", bag.dags["control_queues"].test().state)
 """
 
 
@@ -58,9 +61,11 @@ def test_the_readmes_dag_drains_a_table_from_an_empty_folder(
     redis_client: redis.Redis,
 ) -> None:
     """Its DAG file, its message and its hook, as they stand there."""
-    dag_file, with_the_hook = snippets("python")
-    (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "drain.py").write_text(dag_file)
+    drain_file, control_file, alerting_file, with_the_hook = snippets("python")
+    for folder, files in (("dags", [drain_file, control_file]), ("others", [alerting_file])):
+        (tmp_path / folder).mkdir()
+        for number, text in enumerate(files):
+            (tmp_path / folder / f"dag_{number}.py").write_text(text)
     connection.execute("CREATE TABLE orders (id integer PRIMARY KEY, amount numeric)")
     message = re.search(r"XADD batchdrain:orders '\*' data '(.*)'", "".join(snippets("bash")))
     assert message is not None
@@ -77,7 +82,9 @@ def test_the_readmes_dag_drains_a_table_from_an_empty_folder(
             timeout=120,
         ).stdout
 
-    assert "state: success" in run(RUN)
+    printed = run(RUN)
+    assert "state: success" in printed
+    assert "control: success" in printed
     assert connection.execute("SELECT id, amount FROM orders").fetchone() == (1, 12.5)
     assert "refused: ['2']" in run(f"{with_the_hook}\nprint('refused:', refused)")
     assert connection.execute("SELECT amount FROM orders").fetchall() == [(13,)]
