@@ -19,6 +19,11 @@ class TaskStandIn:
     map_index: int = -1
     others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     waiting: int = 0
+    pushed: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep what is pushed."""
+        self.pushed[key] = value
 
     def get_task_states(
         self, dag_id: str, task_ids: Sequence[str], run_ids: Sequence[str]

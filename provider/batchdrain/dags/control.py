@@ -11,7 +11,6 @@ from airflow.sdk import DAG
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
 from batchdrain.dags.trigger_form import control_form
-from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.control_queues import ControlQueuesOperator
 
 _DOCS = """
@@ -67,6 +66,6 @@ def build_control_dag(
             postgres_conn_id=postgres_conn_id,
             redis_conn_id=redis_conn_id,
             left_push=left_push,
-            **retry_arguments(1),
+            retries=0,
         )
     return dag

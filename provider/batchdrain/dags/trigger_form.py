@@ -9,7 +9,7 @@ from airflow.sdk import Param
 from batchdrain.allow_list import AllowList
 from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.operators.control_queues import ACTIONS, MOST_MESSAGES
-from batchdrain.operators.redrive_errors import REDRIVE_ACTIONS
+from batchdrain.operators.redrive_errors import MOST_RECORDS, REDRIVE_ACTIONS
 
 _COMMON_ERRORS = [
     "foreign_key_violation",
@@ -121,8 +121,9 @@ def redrive_form(allowed: AllowList | None) -> dict[str, Param]:
             10_000,
             type="integer",
             minimum=1,
+            maximum=MOST_RECORDS,
             title="Most records",
-            description="The oldest come first.",
+            description="The oldest come first. Counted anew if the task is tried again.",
             section="Which records",
         ),
         "set_columns": Param(

@@ -34,31 +34,36 @@ def discard(
     position = start.position
     queue.take(uuid.uuid4().hex)
     ledger.committed(connection, Move(position, position, 0))
-    try:
-        standing = queue.standing(position, start.accounted)
-        if standing.rewound:
-            raise QueueRewoundError(standing.rewound)
-        if standing.unread < count:
-            raise ConfigurationError(
-                f"Queue {queue.key} has {standing.unread} messages that have not been applied, so "
-                f"{count} can't be removed; nothing was."
-            )
-        if standing.lost:
-            ledger.record_loss(connection, standing.lost)
-        removed = 0
-        while removed < count:
-            messages = queue.claim(min(_AT_A_TIME, count - removed), position)
-            if not messages:
-                break
-            ids = [message.id for message in messages]
-            # PostgreSQL first: what is removed from Redis must never be missed there.
-            ledger.discard(connection, Move(position, ids[-1], len(ids)))
-            position = ids[-1]
-            queue.settle(position, ids)
-            removed += len(ids)
-            note(f"{queue.key}: {len(ids)} messages removed, from {ids[0]} to {ids[-1]}")
-        queue.settle_leftovers(position)
-        return removed
-    finally:
-        queue.give_back(position)
+    standing = queue.standing(position, start.accounted)
+    why = standing.rewound or _too_few(queue.key, standing.unread, count)
+    if why:
         ledger.release(connection)
+        raise (QueueRewoundError if standing.rewound else ConfigurationError)(why)
+    if standing.lost:
+        ledger.record_loss(connection, standing.lost)
+    removed = 0
+    while removed < count:
+        messages = queue.claim(min(_AT_A_TIME, count - removed), position)
+        if not messages:
+            break
+        ids = [message.id for message in messages]
+        # PostgreSQL first: what is removed from Redis must never be missed there.
+        ledger.discard(connection, Move(position, ids[-1], len(ids)))
+        position = ids[-1]
+        queue.settle(position, ids)
+        removed += len(ids)
+        note(f"{queue.key}: {len(ids)} messages removed, from {ids[0]} to {ids[-1]}")
+    queue.settle_leftovers(position)
+    # Not after an error: the position may be another one than it seems. The next drain sees to it.
+    queue.give_back(position)
+    ledger.release(connection)
+    return removed
+
+
+def _too_few(key: str, unread: int, count: int) -> str | None:
+    if unread >= count:
+        return None
+    return (
+        f"Queue {key} has {unread} messages that have not been applied, so {count} can't be "
+        "removed; nothing was."
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,21 +33,35 @@ _NEEDED = {
 _COPIED = ("error_type", "error_message", "field_id", "sqlstate", "constraint_name", "created_at")
 """What a record's row takes over from its newest refusal."""
 
-_WIDTHS = """
-SELECT column_name::text, character_maximum_length
+_COLUMNS = """
+SELECT column_name::text, data_type::text, character_maximum_length
   FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"""
 
+_WHOLE_NUMBERS = ("bigint", "integer", "smallint")
+_MARK_LENGTH = 64
+"""At most so many characters has the message id of a record that is applied again."""
+
+_MOMENTS = {
+    "timestamp without time zone": SQL("created_at"),
+    "timestamp with time zone": SQL("timezone('UTC', created_at)"),
+    "date": SQL("created_at::timestamp"),
+}
+"""How `created_at` becomes a time in UTC, by its type; other types tell no time."""
+
 _CONDITIONS = SQL("""resolved_at IS NULL
-   AND (%(types)s::text[] IS NULL OR error_type = ANY(%(types)s))
-   AND (%(clients)s::text[] IS NULL OR client_id = ANY(%(clients)s))
+   AND (%(types)s::text[] IS NULL OR {error_type} = ANY(%(types)s))
+   AND (%(clients)s::text[] IS NULL OR {client_id} = ANY(%(clients)s))
    AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
-   AND (%(since)s::timestamptz IS NULL OR created_at >= timezone('UTC', %(since)s::timestamptz))
-   AND (%(until)s::timestamptz IS NULL OR created_at < timezone('UTC', %(until)s::timestamptz))""")
+   AND (%(since)s::timestamptz IS NULL OR {moment} >= timezone('UTC', %(since)s::timestamptz))
+   AND (%(until)s::timestamptz IS NULL OR {moment} < timezone('UTC', %(until)s::timestamptz))""")
 
 _ROWS = SQL("""
-SELECT id, record_id, operation, error_type, field_id, client_id, ver, record_data::text,
-       created_at, attempts
+SELECT id, {record_id}, {operation}, {error_type}, {field_id}, {client_id}, {ver}, {record_data},
+       {moment}, attempts
   FROM {table} WHERE id > %(after)s AND {conditions} ORDER BY id LIMIT %(most)s""")
+
+_TEXTS = ("record_id", "operation", "error_type", "field_id", "client_id", "ver", "record_data")
+"""Columns that are read as texts, whatever they are; NULL where an error table has none."""
 
 _RESOLVE = SQL("""
 UPDATE {table} SET resolved_at = now(), resolution = %(resolution)s,
@@ -95,31 +110,55 @@ class RefusedRecords:
         self.name = f"{table.schema}.{error_table_name(table.name)}"
         self._table = Identifier(table.schema, error_table_name(table.name))
         with connection.cursor(row_factory=tuple_row) as cursor:
-            cursor.execute(_WIDTHS, (table.schema, error_table_name(table.name)))
-            self._widths: dict[str, int | None] = dict(cursor.fetchall())
+            cursor.execute(_COLUMNS, (table.schema, error_table_name(table.name)))
+            columns = cursor.fetchall()
+        self._types: dict[str, str] = {name: kind for name, kind, _ in columns}
+        self._widths: dict[str, int | None] = {name: width for name, _, width in columns}
         self._check()
 
     def _check(self) -> None:
-        if not self._widths:
+        if not self._types:
             raise ConfigurationError(
                 f'Nothing was ever refused: there is no table "{self.name}" that the role may read.'
             )
         missing = [
-            f"ADD COLUMN {name} {kind}"
-            for name, kind in _NEEDED.items()
-            if name not in self._widths
+            f"ADD COLUMN {name} {kind}" for name, kind in _NEEDED.items() if name not in self._types
         ]
         if missing:
             raise ConfigurationError(
                 f'Table "{self.name}" can\'t tell what became of its records: '
                 f"ALTER TABLE {self._table.as_string()} {', '.join(missing)}"
             )
+        narrow = [
+            name
+            for name, least in (("message_id", _MARK_LENGTH), ("resolution", 10))
+            if (self._widths[name] or least) < least
+        ]
+        if self._types["id"] not in _WHOLE_NUMBERS:
+            narrow.append("id")
+        if narrow:
+            raise ConfigurationError(
+                f'Column {narrow[0]} of table "{self.name}" must be of type '
+                f"{_NEEDED[narrow[0]].split()[0]} for records to be applied again."
+            )
 
     def read(
         self, connection: psycopg.Connection[Any], choice: Choice, after: int, most: int
     ) -> list[RefusedRecord]:
         """Return at most `most` of the chosen rows that are not resolved, behind the id `after`."""
-        query = _ROWS.format(table=self._table, conditions=_CONDITIONS)
+        moment = _MOMENTS.get(self._types.get("created_at", ""))
+        if moment is None and (choice.since or choice.until):
+            raise ConfigurationError(
+                f'Column created_at of table "{self.name}" tells no time; choose records by '
+                "something else."
+            )
+        texts = {
+            name: SQL("{}::text").format(Identifier(name)) if name in self._types else SQL("NULL")
+            for name in _TEXTS
+        }
+        moment = moment or SQL("NULL::timestamp")
+        conditions = _CONDITIONS.format(moment=moment, **texts)
+        query = _ROWS.format(table=self._table, conditions=conditions, moment=moment, **texts)
         values = {
             "after": after,
             "most": most,
@@ -129,7 +168,7 @@ class RefusedRecords:
             "since": choice.since,
             "until": choice.until,
         }
-        with connection.cursor(row_factory=tuple_row) as cursor:
+        with self._privileged(), connection.cursor(row_factory=tuple_row) as cursor:
             return [RefusedRecord(*row) for row in cursor.execute(query, values)]
 
     def record(self, row: RefusedRecord, mark: str) -> Record | str:
@@ -137,6 +176,8 @@ class RefusedRecords:
 
         `mark` and the row's id are its message id.
         """
+        if row.error_type == "malformed_message":
+            return "it was malformed; push it again once it is mended, and discard the row"
         if row.operation is None or row.operation not in Operation.__members__:
             return "its operation is not known"
         members = {}
@@ -144,6 +185,8 @@ class RefusedRecords:
             width = self._widths.get(name)
             if value is not None and width is not None and len(value) >= width:
                 return f"its {name} may have been clipped"
+            if value is not None and "\\" in value:
+                return f"its {name} may have been escaped"
             if value is not None:
                 members[name] = json.dumps(value).encode()
         data = _bytes_of(row.data)
@@ -165,7 +208,7 @@ class RefusedRecords:
 
         Returns how many rows were not resolved before.
         """
-        present = [name for name in _COPIED if name in self._widths]
+        present = [name for name in _COPIED if name in self._types]
         copied = SQL(", ").join(SQL("{0} = new.{0}").format(Identifier(name)) for name in present)
         query = _AGAIN.format(table=self._table, copied=copied)
         changed = self._run(connection, query, {"ids": list(ids), "mark": mark})
@@ -176,12 +219,17 @@ class RefusedRecords:
     def _run(
         self, connection: psycopg.Connection[Any], query: Composed, values: Mapping[str, Any]
     ) -> int:
-        try:
+        with self._privileged():
             return connection.execute(query, values).rowcount
+
+    @contextmanager
+    def _privileged(self) -> Iterator[None]:
+        try:
+            yield
         except psycopg.errors.InsufficientPrivilege as error:
             raise ConfigurationError(
-                f'The role may not change table "{self.name}": GRANT SELECT, UPDATE, DELETE ON '
-                f"{self._table.as_string()} to it."
+                f'The role may not read and change table "{self.name}": GRANT SELECT, UPDATE, '
+                f"DELETE ON {self._table.as_string()} to it."
             ) from error
 
 

@@ -44,12 +44,14 @@ class WebhookNotifier(BaseNotifier):
         # In our own words: httpx' show the URL, and the secret in it.
         try:
             answer = httpx.post(url, json={"text": self.text}, timeout=_SECONDS)
+        except (httpx.InvalidURL, ValueError):
+            raise self._wrong_url() from None
         except httpx.HTTPError as error:
             raise TransientError(
                 f"the webhook of connection {self.webhook_conn_id!r} can't be reached: "
                 f"{type(error).__name__}"
             ) from None
-        if answer.is_error:
+        if not answer.is_success:
             later = answer.status_code >= 500 or answer.status_code == 429
             raise (TransientError if later else ConfigurationError)(
                 f"The webhook of connection {self.webhook_conn_id!r} answered "
@@ -63,10 +65,18 @@ class WebhookNotifier(BaseNotifier):
             host = f"{connection.schema or 'https'}://{host}"
         if connection.port:
             host = f"{host}:{connection.port}"
-        if urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname:
-            raise ConfigurationError(
-                f"The Airflow connection {self.webhook_conn_id!r} must have the beginning of the "
-                "webhook's URL as its host."
-            )
-        secret = str(connection.password or "")
+        try:
+            parts = urlsplit(host)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
+            raise self._wrong_url()
+        secret = str(connection.password or "").strip()
         return f"{host.rstrip('/')}/{secret.lstrip('/')}" if secret else host
+
+    def _wrong_url(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"The Airflow connection {self.webhook_conn_id!r} must have the beginning of the "
+            "webhook's URL as its host, and what follows as its password."
+        )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from batchdrain import configuration as options
 from batchdrain.engine.batch_log import Totals
-from batchdrain.queues.message_ids import as_numbers
-
-_A_TIME = 1_000_000_000_000
-"""The year 2001 in milliseconds; the ids of streams begin above, those of lists below."""
+from batchdrain.operators.message_age import waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +49,6 @@ class Waiting:
     messages: int
     oldest_id: str | None
 
-    def age(self, now: datetime) -> float | None:
-        """Return for how many seconds the oldest message has waited; a list does not tell."""
-        milliseconds = as_numbers(self.oldest_id)[0] if self.oldest_id else 0
-        if milliseconds < _A_TIME:
-            return None
-        added = datetime.fromtimestamp(milliseconds / 1000, UTC)
-        return max(0.0, (now - added).total_seconds())
-
 
 def crossed(
     thresholds: Thresholds, totals: Sequence[Totals], waiting: Sequence[Waiting], now: datetime
@@ -76,7 +65,7 @@ def crossed(
             found.append(
                 f"{queue.queue}: {queue.messages} messages wait, more than {thresholds.backlog}"
             )
-        age = queue.age(now)
+        age = waited(queue.oldest_id, now)
         if thresholds.oldest is not None and age is not None and age > thresholds.oldest:
             found.append(
                 f"{queue.queue}: the oldest message has waited {age:.0f} s, more than "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,7 +38,8 @@ class ControlQueuesOperator(BaseOperator):
     `look` shows the oldest messages of each: ids, operation and columns, never values. A queue on
     `hold` keeps its messages until `release`; a drain that is at it ends at its next batch.
     `remove` deletes the oldest messages of one queue for good: Param `remove` says how many, and
-    `confirm` has to be the queue's key. Params: `action`, `tables` (empty: all that are allowed),
+    `confirm` has to be the queue's key; a second try of the task removes nothing. Params: `action`,
+    `tables` (empty: all that are allowed),
     `shard`, `messages`, `remove`, `confirm`. Arguments left out come from section `[batchdrain]`.
     """
 
@@ -73,7 +75,7 @@ class ControlQueuesOperator(BaseOperator):
             postgres_hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
             with contextlib.closing(redis_hook), postgres_hook.connect() as connection:
                 create_state(connection)
-                keys = self._keys(params, redis_hook)
+                keys = self._usable(self._keys(params, redis_hook), redis_hook, action)
                 removed = self._act(action, keys, context, redis_hook, connection)
                 shown = _count(params, "messages", 10) if action == "look" else 0
                 self._show(keys, redis_hook, connection, shown)
@@ -102,6 +104,20 @@ class ControlQueuesOperator(BaseOperator):
             )
         return texts
 
+    def _usable(self, keys: list[str], redis_hook: RedisQueueHook, action: str) -> list[str]:
+        """Leave out keys that hold no queue: one of them must not keep the others from a hold."""
+        usable: list[str] = []
+        for key in keys:
+            try:
+                self._queue(redis_hook, key)
+            except ConfigurationError as error:
+                if action == "remove":
+                    raise
+                self.log.warning("left out: %s", error)
+            else:
+                usable.append(key)
+        return usable
+
     def _act(
         self,
         action: str,
@@ -118,7 +134,12 @@ class ControlQueuesOperator(BaseOperator):
                 unhold(connection, key)
         elif action == "remove":
             key, count = _to_remove(keys, context["params"])
-            ledger = Ledger(key, f"control {context['run_id']}", run_of(context))
+            if context["ti"].try_number > 1:
+                raise ConfigurationError(
+                    "Nothing was removed: this is not the first try, and an earlier one may have "
+                    "removed messages. Look at the queue, and trigger the DAG anew."
+                )
+            ledger = Ledger(key, secrets.token_hex(16), run_of(context))
             return discard(
                 self._queue(redis_hook, key),
                 connection,

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from batchdrain.engine.position import Position
+from batchdrain.operators.message_age import waited
 from batchdrain.queues.envelope import Envelope
 from batchdrain.queues.message import decode
-from batchdrain.queues.message_ids import as_numbers
 from batchdrain.queues.queue import START, Message, Queue
 
 QUEUE_HEAD = ("queue", "kind", "state", "waiting", "oldest", "applied", "lost", "position")
 MESSAGE_HEAD = ("id", "age", "operation", "records", "bytes", "columns of the first")
 
 _COLUMNS_SHOWN = 200
-_A_TIME = 1_000_000_000_000
-"""The year 2001 in milliseconds. Ids that begin above are of streams, by Redis' clock; those of
-lists count in-flight lists."""
-
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -68,12 +64,8 @@ def _state(position: Position | None, rewound: str | None) -> str:
 
 
 def _age(message: Message, now: datetime) -> str:
-    """How long ago a stream's message was added; a list does not tell."""
-    milliseconds = as_numbers(message.id or START)[0]
-    if milliseconds < _A_TIME:
-        return ""
-    added = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return str(max(timedelta(), timedelta(seconds=round((now - added).total_seconds()))))
+    seconds = waited(message.id, now)
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def _columns(record: bytes) -> str:

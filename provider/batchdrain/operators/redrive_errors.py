@@ -24,6 +24,9 @@ from batchdrain.operators.text_table import aligned
 REDRIVE_ACTIONS = ("inspect", "redrive", "discard")
 """What may be done to refused records."""
 
+MOST_RECORDS = 1_000_000
+"""The most records that one task may be asked to work on."""
+
 _SHOWN = 200
 """Rows that the log shows."""
 
@@ -158,15 +161,20 @@ def _texts(params: Mapping[str, Any], name: str) -> list[str] | None:
     given = params.get(name) or []
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
         raise ConfigurationError(f"The Param {name} must be a list of texts.")
-    return [each.strip() for each in given if each.strip()] or None
+    if any("\0" in each for each in given):
+        raise ConfigurationError(f"The Param {name} must not hold NUL characters.")
+    return given or None
 
 
 def _numbers(params: Mapping[str, Any]) -> list[int] | None:
     given = params.get("ids") or []
     try:
-        return [int(each) for each in given] or None
+        numbers = [int(each) for each in given]
     except (TypeError, ValueError):
         raise ConfigurationError("The Param ids must be a list of row numbers.") from None
+    if any(abs(number) >= 2**63 for number in numbers):
+        raise ConfigurationError("The Param ids has a number that no row can have.")
+    return numbers or None
 
 
 def _moment(params: Mapping[str, Any], name: str) -> datetime | None:
@@ -184,8 +192,10 @@ def _moment(params: Mapping[str, Any], name: str) -> datetime | None:
 
 def _most(params: Mapping[str, Any]) -> int:
     most = params.get("most", 10_000)
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        raise ConfigurationError("The Param most must be a number of records, from 1.")
+    if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_RECORDS:
+        raise ConfigurationError(
+            f"The Param most must be a number of records, from 1 to {MOST_RECORDS}."
+        )
     return most
 
 
@@ -195,4 +205,7 @@ def _patch(params: Mapping[str, Any]) -> Patch | None:
         raise ConfigurationError("The Param set_columns must be an object: columns and values.")
     if not values and not dropped:
         return None
-    return Patch({name: msgspec.json.encode(value) for name, value in values.items()}, dropped)
+    try:
+        return Patch({name: msgspec.json.encode(value) for name, value in values.items()}, dropped)
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        raise ConfigurationError("The Param set_columns has a value that is no JSON.") from None

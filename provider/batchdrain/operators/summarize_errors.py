@@ -87,8 +87,8 @@ class SummarizeErrorsOperator(BaseOperator):
                 of_run = totals(connection, task.dag_id, task.run_id)
                 refused = self._refused(connection, of_run, task.dag_id, task.run_id)
                 held = stopped(connection)
+                self._write(of_run, refused)
                 alerts = self._alerts(connection, of_run)
-            self._write(of_run, refused)
             for queue, position in held.items():
                 why = "is held" if position.held else "holds less than was applied"
                 self.log.warning("%s %s: nothing is drained until an operator acts", queue, why)
@@ -130,11 +130,11 @@ class SummarizeErrorsOperator(BaseOperator):
         for alert in alerts:
             self.log.warning("%s", alert)
         given = {**context, "batchdrain_alerts": alerts, "batchdrain_summary": _sentence(of_run)}
+        # A task that fails returns nothing, and the figures are wanted all the more then.
+        context["ti"].xcom_push(key="return_value", value=summary)
         for notifier in self.notifiers:
             notifier(given)
         if not self.notifiers:
-            # A task that fails returns nothing, and the figures are wanted all the more then.
-            context["ti"].xcom_push(key="return_value", value=summary)
             raise SystemicError("; ".join(alerts))
 
     def _refused(

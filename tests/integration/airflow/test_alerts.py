@@ -17,22 +17,10 @@ from batchdrain.notifications.webhook import WebhookNotifier
 from batchdrain.operators.drain_queue import DrainQueueOperator
 from batchdrain.operators.summarize_errors import SummarizeErrorsOperator
 from fix_drain_dag import insert, push
-from fix_task_context import drain_context
+from fix_task_context import TaskStandIn, drain_context
 
 KEY = "batchdrain:things"
 SECRET = "T4711/hook"
-
-
-class Kept:
-    """Keeps what a task pushes to XCom."""
-
-    dag_id, run_id, task_id, try_number, map_index = "test_dag", "test_run", "drain", 1, -1
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = value
 
 
 @contextmanager
@@ -88,7 +76,7 @@ def test_without_thresholds_nothing_alerts():
 def test_without_notifiers_the_task_fails_and_its_figures_are_kept(monkeypatch):
     monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_REFUSED_SHARE", "0.2")
     monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_BACKLOG", "1")
-    kept = Kept()
+    kept = TaskStandIn()
     sentences = (
         r"1 of 4 records were refused \(25.0%\), more than 20.0%; "
         f"{KEY}: 2 messages wait, more than 1"
@@ -115,7 +103,11 @@ def test_notifiers_get_the_figures_and_the_task_succeeds(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("status", "error", "sentence"),
-    [(403, AirflowFailException, "answered 403: check"), (503, AirflowException, "answered 503")],
+    [
+        (301, AirflowFailException, "answered 301: check"),
+        (403, AirflowFailException, "answered 403: check"),
+        (503, AirflowException, "answered 503"),
+    ],
 )
 def test_an_alert_that_is_not_taken_fails_the_task_and_shows_no_secret(
     monkeypatch, capsys, status, error, sentence
@@ -131,6 +123,22 @@ def test_an_alert_that_is_not_taken_fails_the_task_and_shows_no_secret(
         summarize(WebhookNotifier("chat", "x"))
     out = capsys.readouterr()
     assert SECRET not in out.out + out.err
+
+
+@pytest.mark.parametrize("host", ["", "http://127.0.0.1:abc", "http://[x", "ftp://x"])
+def test_a_host_that_is_no_url_is_named(monkeypatch, host):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_REFUSED_SHARE", "0.2")
+    monkeypatch.setenv("AIRFLOW_CONN_CHAT", json.dumps({"conn_type": "http", "host": host}))
+    with pytest.raises(AirflowFailException, match="'chat' must have the beginning"):
+        summarize(WebhookNotifier("chat", "x"))
+
+
+def test_the_figures_are_written_even_where_redis_is_away(monkeypatch, capsys):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_BACKLOG", "1")
+    monkeypatch.setenv("AIRFLOW_CONN_REDIS_DEFAULT", "redis://127.0.0.1:1")
+    with pytest.raises(AirflowException):
+        summarize()
+    assert "this run: 3 applied" in capsys.readouterr().out
 
 
 def test_a_queue_on_hold_is_not_waited_for(monkeypatch, connection):

@@ -16,7 +16,7 @@ from batchdrain.operators.list_queues import ListQueuesOperator
 from batchdrain.operators.summarize_errors import SummarizeErrorsOperator
 from fix_airflow_home import REPOSITORY
 from fix_drain_dag import insert, parsed, push
-from fix_task_context import drain_context
+from fix_task_context import TaskStandIn, drain_context
 
 pytestmark = pytest.mark.usefixtures("airflow_connections")
 
@@ -87,6 +87,31 @@ def test_messages_are_removed_only_when_the_queue_is_named(redis_client):
         control("remove", remove=6, confirm=KEY)
     assert control("remove", remove=2, confirm=KEY)["removed"] == 2
     assert drain()["applied"] == 3
+
+
+def test_a_second_try_removes_nothing(redis_client):
+    """An earlier one may have removed messages before it failed."""
+    push(redis_client, KEY, *(insert(id=n, name="n") for n in range(5)))
+    context = drain_context(TaskStandIn(try_number=2), action="remove", remove=2, confirm=KEY)
+    with pytest.raises(AirflowFailException, match="not the first try"):
+        ControlQueuesOperator(task_id="control", tables="things").execute(context)
+    assert drain()["applied"] == 5
+
+
+@pytest.mark.parametrize("tables", ["others, things", "things, others"])
+def test_a_key_that_is_no_queue_keeps_no_other_from_being_held(
+    redis_client, connection, capsys, tables
+):
+    redis_client.set("batchdrain:others", "x")
+    push(redis_client, KEY, insert(id=1, name="n"))
+    assert control("hold", tables)["queues"] == [KEY]
+    assert positions(connection, [KEY])[KEY].held
+    assert "batchdrain:others is a string" in capsys.readouterr().out
+
+
+def test_ids_that_a_producer_chose_need_not_be_times(redis_client):
+    redis_client.xadd(KEY, {"data": "{}"}, id="1764174790000000-1")
+    assert control("look")["queues"] == [KEY]
 
 
 @pytest.mark.parametrize(

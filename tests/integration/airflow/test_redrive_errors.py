@@ -44,6 +44,11 @@ def test_inspecting_shows_rows_and_no_values(capsys):
     assert redrive("inspect", error_types=["not_null_violation"])["found"] == 1
 
 
+def test_an_empty_text_chooses_what_is_empty_not_all():
+    assert redrive("inspect", clients=[""])["found"] == 0
+    assert redrive("discard", error_types=["", " "])["discarded"] == 0
+
+
 def test_mended_records_are_applied_and_the_rest_discarded(connection, capsys):
     counts = redrive("redrive", error_types=["not_null_violation"], set_columns={"name": "anon"})
     assert counts == {
@@ -73,6 +78,10 @@ def test_mended_records_are_applied_and_the_rest_discarded(connection, capsys):
         ({"action": "inspect", "since": "soon"}, "such as 2025-03-07T07:00:00Z"),
         ({"action": "inspect", "ids": ["x"]}, "Param ids must be"),
         ({"action": "inspect", "most": 0}, "Param most must be"),
+        ({"action": "inspect", "most": 2**70}, "Param most must be"),
+        ({"action": "inspect", "ids": [2**70]}, "a number that no row can have"),
+        ({"action": "inspect", "error_types": ["a\0"]}, "must not hold NUL"),
+        ({"action": "redrive", "set_columns": {"name": "\ud800"}}, "that is no JSON"),
         ({"action": "redrive", "set_columns": [1]}, "Param set_columns must be an object"),
     ],
 )

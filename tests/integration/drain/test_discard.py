@@ -91,6 +91,26 @@ def test_broken_off_anywhere_it_goes_on_where_it_stopped(
     assert payloads(lab) == list(range(gone, 1500))
 
 
+def test_a_commit_whose_reply_is_lost_loses_and_revives_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was removed stays removed, and the next drain goes on behind it."""
+    lab.push(insert(n) for n in range(10))
+    commit: Callable[..., None] = Ledger.discard
+
+    def unanswered(*arguments: Any) -> None:
+        commit(*arguments)
+        raise psycopg.OperationalError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "discard", unanswered)
+        with pytest.raises(psycopg.OperationalError):
+            remove(lab, 3)
+    outcome = lab.drain()
+    assert (outcome.applied, outcome.lost, outcome.left) == (7, 0, 0)
+    assert payloads(lab) == list(range(3, 10))
+
+
 def test_a_queue_that_went_back_is_left_as_it_is(lab: Lab) -> None:
     lab.push(insert(n) for n in range(3))
     lab.drain()

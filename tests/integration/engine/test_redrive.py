@@ -193,18 +193,75 @@ def test_bytes_that_jsonb_could_not_hold_are_applied_as_they_arrived(
 def test_what_was_no_message_or_may_be_clipped_is_left_alone_and_named(
     connection: Connection, redrive: Redrive, open_engine: OpenEngine, record: MakeRecord
 ) -> None:
-    open_engine("t").apply([record("INSERT", {"id": n, "parent": 1}) for n in range(3)])
+    open_engine("t").apply([record("INSERT", {"id": n, "parent": 1}) for n in range(5)])
     connection.execute("UPDATE t_errors SET operation = NULL WHERE id = 1")
     connection.execute("UPDATE t_errors SET client_id = repeat('c', 50) WHERE id = 2")
     fields = json.dumps({"batchdrain_fields": {"a": "b"}})
     connection.execute("UPDATE t_errors SET record_data = %s WHERE id = 3", (fields,))
+    connection.execute("UPDATE t_errors SET ver = 'a\\u0000b' WHERE id = 4")
+    connection.execute("UPDATE t_errors SET error_type = 'malformed_message' WHERE id = 5")
     told: list[str] = []
-    assert redrive.apply(Choice(), 10, note=told.append) == RedriveOutcome(0, 0, 3)
-    assert told[:3] == [
+    assert redrive.apply(Choice(), 10, note=told.append) == RedriveOutcome(0, 0, 5)
+    assert told[:5] == [
         "row 1 is left alone: its operation is not known",
         "row 2 is left alone: its client_id may have been clipped",
         "row 3 is left alone: it was no message",
+        "row 4 is left alone: its ver may have been escaped",
+        "row 5 is left alone: it was malformed; push it again once it is mended, and discard the "
+        "row",
     ]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Lima"])
+def test_times_are_compared_whatever_the_session_s_zone(
+    connection: Connection,
+    database: str,
+    redrive: Redrive,
+    open_engine: OpenEngine,
+    record: MakeRecord,
+    zone: str,
+) -> None:
+    connection.execute("CREATE TABLE t_errors (record_data jsonb, created_at timestamptz)")
+    connection.execute("""
+ALTER TABLE t_errors ADD id bigint GENERATED ALWAYS AS IDENTITY, ADD message_id text,
+    ADD attempts int DEFAULT 1, ADD resolved_at timestamptz, ADD resolution text""")
+    name = connection.info.dbname
+    connection.execute(f"ALTER DATABASE \"{name}\" SET timezone = '{zone}'".encode())
+    open_engine("t").apply([record("INSERT", {"id": 1, "parent": 1})])
+    now = datetime.now(UTC)
+    assert redrive.inspect(Choice(since=now + timedelta(hours=1)), 10) == []
+    (found,) = redrive.inspect(Choice(since=now - timedelta(hours=1)), 10)
+    assert found.created_at is not None
+    assert abs(found.created_at - now.replace(tzinfo=None)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("ALTER id TYPE text", "Column id .* must be of type bigint"),
+        ("ALTER message_id TYPE varchar(10)", "Column message_id .* must be of type text"),
+        ("ALTER resolution TYPE varchar(5)", "Column resolution .* must be of type text"),
+    ],
+)
+@pytest.mark.usefixtures("orphans")
+def test_columns_that_cannot_hold_what_they_have_to_are_named(
+    connection: Connection, redrive: Redrive, change: str, sentence: str
+) -> None:
+    connection.execute("ALTER TABLE t_errors ALTER id DROP IDENTITY")
+    connection.execute(f"ALTER TABLE t_errors {change}".encode())
+    with pytest.raises(ConfigurationError, match=sentence):
+        redrive.inspect(Choice(), 10)
+
+
+@pytest.mark.usefixtures("orphans")
+def test_an_error_table_of_other_types_is_read_all_the_same(
+    connection: Connection, redrive: Redrive
+) -> None:
+    connection.execute("ALTER TABLE t_errors DROP field_id, ALTER created_at TYPE text")
+    connection.execute("ALTER TABLE t_errors ALTER client_id TYPE varchar(50)")
+    assert len(redrive.inspect(Choice(clients=["c1"]), 100)) == 10
+    with pytest.raises(ConfigurationError, match=r"created_at .* tells no time"):
+        redrive.inspect(Choice(since=datetime.now(UTC)), 10)
 
 
 def test_a_table_that_cannot_tell_what_became_of_its_records_is_named(

@@ -8,6 +8,7 @@ import pytest
 
 from batchdrain.engine.batch_log import Totals
 from batchdrain.operators.alerts import Thresholds, Waiting, crossed
+from batchdrain.operators.message_age import waited
 
 NOW = datetime(2025, 3, 7, 7, 30, tzinfo=UTC)
 EVERYTHING = Thresholds(refused_share=0.1, isolated_share=0.5, backlog=100, oldest=60)
@@ -55,7 +56,9 @@ def test_each_threshold_has_its_sentence(of_run, waiting, sentence):
     assert crossed(EVERYTHING, of_run, waiting, NOW) == [sentence]
 
 
-def test_a_list_does_not_tell_how_long_a_message_has_waited():
-    assert Waiting("q", 1, "17-3").age(NOW) is None
-    assert Waiting("q", 1, entry(5)).age(NOW) == 5
-    assert Waiting("q", 1, entry(-5)).age(NOW) == 0
+def test_an_id_that_is_no_time_does_not_tell_how_long_a_message_has_waited():
+    assert waited("17-3", NOW) is None
+    assert waited("1764174790000000-1", NOW) is None
+    assert waited(None, NOW) is None
+    assert waited(entry(5), NOW) == 5
+    assert waited(entry(-5), NOW) == 0
