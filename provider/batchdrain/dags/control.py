@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import DAG
 
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
-from batchdrain.dags.trigger_form import control_form
+from batchdrain.dags.by_hand import dag_by_hand
+from batchdrain.dags.control_form import control_form
 from batchdrain.operators.control_queues import ControlQueuesOperator
 
 _DOCS = """
@@ -44,21 +44,8 @@ def build_control_dag(
     no connection. Raises ConfigurationError naming the option or the argument that is bad.
     """
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
-    shown = {
-        "description": "Looks at queues, holds and releases them, removes messages",
-        "doc_md": _DOCS,
-        "start_date": datetime(2025, 1, 1, tzinfo=UTC),
-        # It does nothing by itself, and in an emergency nobody should have to find the switch.
-        "is_paused_upon_creation": False,
-    }
-    with DAG(
-        dag_id,
-        schedule=None,
-        catchup=False,
-        params=control_form(allowed),
-        tags=["batchdrain", *tags],
-        **{**shown, **dag_arguments},
-    ) as dag:
+    description = "Looks at queues, holds and releases them, removes messages"
+    with dag_by_hand(dag_id, description, _DOCS, control_form(allowed), tags, dag_arguments) as dag:
         ControlQueuesOperator(
             task_id="control",
             tables=tables,

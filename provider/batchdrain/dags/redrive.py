@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import DAG
 
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
-from batchdrain.dags.trigger_form import redrive_form
+from batchdrain.dags.by_hand import dag_by_hand
+from batchdrain.dags.redrive_form import redrive_form
 from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.redrive_errors import RedriveErrorsOperator
 
@@ -40,20 +40,8 @@ def build_redrive_dag(
     no connection. Raises ConfigurationError naming the option or the argument that is bad.
     """
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
-    shown = {
-        "description": "Shows, applies again or discards refused records",
-        "doc_md": _DOCS,
-        "start_date": datetime(2025, 1, 1, tzinfo=UTC),
-        "is_paused_upon_creation": False,
-    }
-    with DAG(
-        dag_id,
-        schedule=None,
-        catchup=False,
-        params=redrive_form(allowed),
-        tags=["batchdrain", *tags],
-        **{**shown, **dag_arguments},
-    ) as dag:
+    description = "Shows, applies again or discards refused records"
+    with dag_by_hand(dag_id, description, _DOCS, redrive_form(allowed), tags, dag_arguments) as dag:
         RedriveErrorsOperator(
             task_id="redrive",
             tables=tables,

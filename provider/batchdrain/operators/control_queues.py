@@ -18,6 +18,7 @@ from batchdrain.engine.position import Ledger, Position, create_state, hold, pos
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
+from batchdrain.operators.action_param import chosen_action
 from batchdrain.operators.drain_queue import run_of
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.queue_view import MESSAGE_HEAD, QUEUE_HEAD, message_row, queue_row
@@ -70,7 +71,7 @@ class ControlQueuesOperator(BaseOperator):
         """
         params = context["params"]
         with failing_clearly(self.log, "control of queues"):
-            action = _action(params)
+            action = chosen_action(params, ACTIONS)
             redis_hook = RedisQueueHook(options.REDIS_CONN_ID.read(self.redis_conn_id))
             postgres_hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
             with contextlib.closing(redis_hook), postgres_hook.connect() as connection:
@@ -179,15 +180,6 @@ class ControlQueuesOperator(BaseOperator):
 
 def _position(position: Position | None) -> str:
     return START if position is None else position.position
-
-
-def _action(params: Mapping[str, Any]) -> str:
-    action = params.get("action", ACTIONS[0])
-    if action not in ACTIONS:
-        raise ConfigurationError(
-            f"The Param action is {action!r}, but it must be one of {', '.join(ACTIONS)}."
-        )
-    return str(action)
 
 
 def _count(params: Mapping[str, Any], name: str, default: int | None = None) -> int:

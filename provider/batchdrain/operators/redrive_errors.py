@@ -16,6 +16,7 @@ from batchdrain.engine.redrive import Patch, Redrive
 from batchdrain.engine.refused_records import Choice, RefusedRecord
 from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
+from batchdrain.operators.action_param import chosen_action
 from batchdrain.operators.drain_log import shown
 from batchdrain.operators.drain_queue import run_of
 from batchdrain.operators.outcome import failing_clearly
@@ -65,7 +66,11 @@ class RedriveErrorsOperator(BaseOperator):
         """
         params = context["params"]
         with failing_clearly(self.log, "refused records"):
-            action, table, choice = _action(params), self._table(params), _choice(params)
+            action, table, choice = (
+                chosen_action(params, REDRIVE_ACTIONS),
+                self._table(params),
+                _choice(params),
+            )
             most = _most(params)
             hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
             redrive = Redrive(hook.connect, table, settings=hook.settings, run=run_of(context))
@@ -136,15 +141,6 @@ def _row(row: RefusedRecord) -> list[object]:
         row.attempts,
         shown(row.record_id),
     ]
-
-
-def _action(params: Mapping[str, Any]) -> str:
-    action = params.get("action", REDRIVE_ACTIONS[0])
-    if action not in REDRIVE_ACTIONS:
-        raise ConfigurationError(
-            f"The Param action is {action!r}, but it must be one of {', '.join(REDRIVE_ACTIONS)}."
-        )
-    return str(action)
 
 
 def _choice(params: Mapping[str, Any]) -> Choice:
