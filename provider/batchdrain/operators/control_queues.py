@@ -14,17 +14,23 @@ from airflow.sdk import BaseOperator, Context
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
 from batchdrain.drain.discard import discard
-from batchdrain.engine.position import Ledger, Position, create_state, hold, positions, unhold
+from batchdrain.engine.position import Ledger, create_state, hold, positions, unhold
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.action_param import chosen_action
 from batchdrain.operators.drain_queue import run_of
 from batchdrain.operators.outcome import failing_clearly
-from batchdrain.operators.queue_view import MESSAGE_HEAD, QUEUE_HEAD, message_row, queue_row
+from batchdrain.operators.queue_view import (
+    MESSAGE_HEAD,
+    QUEUE_HEAD,
+    message_row,
+    queue_row,
+    reached,
+)
 from batchdrain.operators.text_table import aligned
 from batchdrain.queues.keys import QueueKey
-from batchdrain.queues.queue import START, Queue
+from batchdrain.queues.queue import Queue
 
 ACTIONS = ("look", "hold", "release", "remove")
 """What may be done to queues."""
@@ -167,7 +173,7 @@ class ControlQueuesOperator(BaseOperator):
         rows = []
         for key in keys:
             queue, position = self._queue(redis_hook, key), known.get(key)
-            oldest = queue.peek(max(1, messages), _position(position))
+            oldest = queue.peek(max(1, messages), reached(position))
             rows.append(queue_row(queue, position, oldest[:1], now))
             if messages and oldest:
                 self.log.info("::group::Oldest messages of %s", key)
@@ -176,10 +182,6 @@ class ControlQueuesOperator(BaseOperator):
                 self.log.info("::endgroup::")
         for line in aligned(QUEUE_HEAD, rows):
             self.log.info("%s", line)
-
-
-def _position(position: Position | None) -> str:
-    return START if position is None else position.position
 
 
 def _count(params: Mapping[str, Any], name: str, default: int | None = None) -> int:

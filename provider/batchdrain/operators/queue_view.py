@@ -11,7 +11,7 @@ from batchdrain.engine.position import Position
 from batchdrain.operators.message_age import waited
 from batchdrain.queues.envelope import Envelope
 from batchdrain.queues.message import decode
-from batchdrain.queues.queue import START, Message, Queue
+from batchdrain.queues.queue import START, Message, Queue, Standing
 
 QUEUE_HEAD = ("queue", "kind", "state", "waiting", "oldest", "applied", "lost", "position")
 MESSAGE_HEAD = ("id", "age", "operation", "records", "bytes", "columns of the first")
@@ -20,14 +20,22 @@ _COLUMNS_SHOWN = 200
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+def reached(position: Position | None) -> str:
+    """Return up to where a queue has been applied; None is one that no drain has seen."""
+    return START if position is None else position.position
+
+
+def standing_at(queue: Queue, position: Position | None) -> Standing:
+    """Compare a queue with its position, as the next drain would."""
+    accounted = queue.baseline() if position is None else position.accounted
+    return queue.standing(reached(position), accounted)
+
+
 def queue_row(
     queue: Queue, position: Position | None, oldest: Sequence[Message], now: datetime
 ) -> list[object]:
     """Return a queue's row under QUEUE_HEAD; `oldest` is its oldest message, if it has one."""
-    standing = queue.standing(
-        START if position is None else position.position,
-        queue.baseline() if position is None else position.accounted,
-    )
+    standing = standing_at(queue, position)
     return [
         queue.key,
         queue.kind,
@@ -36,7 +44,7 @@ def queue_row(
         _age(oldest[0], now) if oldest else "",
         0 if position is None else position.applied,
         standing.lost + (0 if position is None else position.lost),
-        START if position is None else position.position,
+        reached(position),
     ]
 
 

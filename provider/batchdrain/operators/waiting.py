@@ -10,8 +10,8 @@ from batchdrain.allow_list import AllowList
 from batchdrain.engine.position import positions
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.alerts import Waiting
+from batchdrain.operators.queue_view import reached, standing_at
 from batchdrain.queues.keys import QueueKey
-from batchdrain.queues.queue import START
 
 _KINDS = ("stream", "list")
 
@@ -32,12 +32,10 @@ def waiting_in(
         position = known.get(each.key)
         if position is not None and position.held:
             continue
-        at = START if position is None else position.position
         table = QueueKey.parse(each.key, prefix).table_name
         queue = hook.open_queue(each.key, left_push=left_push.covers(table))
-        oldest = queue.peek(1, at)
+        oldest = queue.peek(1, reached(position))
         if oldest:
-            accounted = queue.baseline() if position is None else position.accounted
-            unread = queue.standing(at, accounted).unread
+            unread = standing_at(queue, position).unread
             found.append(Waiting(each.key, unread, oldest[0].id or None))
     return found
