@@ -17,7 +17,7 @@ $(STAMP): $(BIN)/uv requirements.txt pyproject.toml
 
 lock: $(BIN)/uv ## resolve the dependencies again; the result names no registry
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra bench --extra demo --extra dev --upgrade --output-file requirements.txt pyproject.toml
+	  --no-annotate --no-header --extra bench --extra demo --extra dev --extra openlineage --upgrade --output-file requirements.txt pyproject.toml
 
 test: $(STAMP) ## unit, integration and e2e tests, against embedded servers unless URLs are given
 	$(BIN)/pytest -m "not long"
