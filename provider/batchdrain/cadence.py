@@ -6,10 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 HOURS = range(24)
 MINUTES = range(60)
+
+
+class Lingers(StrEnum):
+    """When drains stay on their queues after these are empty."""
+
+    OFF = "off"
+    PEAK = "peak"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,92 +1,20 @@
 """The section `[batchdrain]` of airflow.cfg: its options, how they are read and checked.
 
 A value is looked for in the trigger Param, then in the operator's or the factory's argument, then
-in the section (or `AIRFLOW__BATCHDRAIN__…`), then it is the default. Nothing is read on import, and
-this module imports Airflow only when a value is asked for: provider discovery loads the options
-while Airflow itself is still starting.
+in the section (or `AIRFLOW__BATCHDRAIN__…`), then it is the default. Nothing is read on import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from batchdrain import option_values as values
 from batchdrain.allow_list import AllowList
+from batchdrain.cadence import Cadence, Lingers
 from batchdrain.engine.settings import STATEMENT_STYLES
-from batchdrain.errors import ConfigurationError
+from batchdrain.option import Option
 
-SECTION = "batchdrain"
 VERSION_ADDED = "0.1.0"
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Option(Generic[T]):
-    """One option of the section.
-
-    `kind` is Airflow's name for its type, `default` and `example` are texts as they stand in
-    airflow.cfg (`default` None: there is none). `parse` turns such a text, or the value of a Param
-    or an argument, into what the code works with; it raises ValueError with what is wrong.
-    """
-
-    name: str
-    description: str
-    kind: str
-    default: str | None
-    example: str
-    parse: Callable[[Any], T]
-
-    def read(
-        self,
-        argument: object = None,
-        *,
-        params: Mapping[str, object] | None = None,
-        argument_name: str | None = None,
-    ) -> T:
-        """Return the option's value; None as Param or argument means "not given".
-
-        Raises ConfigurationError naming the place where a bad or missing value stands.
-        """
-        for value, place in (
-            ((params or {}).get(self.name), f"Param {self.name}"),
-            (argument, f"argument {argument_name or self.name}"),
-            (self._section_value(), f"option {self.name} of section [{SECTION}]"),
-            (self.default, f"default of option {self.name}"),
-        ):
-            if _is_empty(value):
-                continue
-            try:
-                return self.parse(value)
-            except (ValueError, TypeError) as error:
-                raise ConfigurationError(f"The {place} is {value!r}, but {error}.") from None
-        raise ConfigurationError(
-            f"The option {self.name} has no value: set it in section [{SECTION}] of airflow.cfg "
-            f"(environment: {self.environment}={self.example}) or pass it as the argument "
-            f"{argument_name or self.name}."
-        )
-
-    def is_set(self, argument: object = None) -> bool:
-        """Tell whether `read` would find a value."""
-        return not all(map(_is_empty, (argument, self._section_value(), self.default)))
-
-    @property
-    def environment(self) -> str:
-        """The environment variable that sets the option."""
-        return f"AIRFLOW__{SECTION.upper()}__{self.name.upper()}"
-
-    def _section_value(self) -> str | None:
-        from airflow.sdk import conf
-
-        value: str | None = conf.get(SECTION, self.name, fallback=None)
-        return value.strip() if value is not None else None
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or (isinstance(value, (str, list, tuple)) and not value)
-
 
 TABLES: Option[AllowList] = Option(
     "tables",
@@ -150,6 +78,34 @@ CADENCE: Option[int] = Option(
     "60",
     "120",
     values.cadence,
+)
+LINGER: Option[Lingers] = Option(
+    "linger",
+    "When drains stay on their queues after these are empty, so that records are applied about a "
+    "second after they came: ``off``, ``peak`` (in the peak window) or ``always``. They stay until "
+    "the next run's drain takes over. Each occupies a slot of the pool meanwhile; tables that "
+    "refer to others that are drained don't linger.",
+    "string",
+    "off",
+    "peak",
+    values.linger,
+)
+LINGER_SLOTS: Option[int] = Option(
+    "linger_slots",
+    "How many queues linger at once: those with messages first, then those that had some last. "
+    "Have more slots in the pool; a drain that waits for one ends the lingering.",
+    "integer",
+    "2",
+    "4",
+    values.integer(1),
+)
+LINGER_MAX: Option[float] = Option(
+    "linger_max",
+    "After so many seconds a drain lingers no longer, whether another has taken over or not.",
+    "float",
+    "300",
+    "120",
+    values.seconds,
 )
 POOL: Option[str] = Option(
     "pool",
@@ -330,6 +286,9 @@ OPTIONS: tuple[Option[Any], ...] = (
     PEAK_WINDOW,
     PEAK_CADENCE,
     CADENCE,
+    LINGER,
+    LINGER_SLOTS,
+    LINGER_MAX,
     POOL,
     POSTGRES_CONN_ID,
     REDIS_CONN_ID,
@@ -351,3 +310,21 @@ OPTIONS: tuple[Option[Any], ...] = (
     ALERT_BACKLOG,
     ALERT_OLDEST,
 )
+
+
+def read_cadence(
+    off_peak: int | None = None,
+    peak: int | None = None,
+    window: str | None = None,
+    timezone: str | None = None,
+) -> Cadence:
+    """Return the cadence that four arguments and their options make.
+
+    Raises ConfigurationError as `Option.read` does.
+    """
+    return Cadence(
+        off_peak=CADENCE.read(off_peak),
+        peak=PEAK_CADENCE.read(peak),
+        window=PEAK_WINDOW.read(window),
+        timezone=TIMEZONE.read(timezone),
+    )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from batchdrain.allow_list import AllowList, parse_allow_list
+from batchdrain.cadence import Lingers
 from batchdrain.engine.settings import STATEMENT_STYLES
 from batchdrain.queues.message import OWN_MEMBERS
 
@@ -86,6 +87,14 @@ def style(value: Any) -> str:
     if name not in STATEMENT_STYLES:
         raise ValueError(f"it must be one of {', '.join(STATEMENT_STYLES)}")
     return name
+
+
+def linger(value: Any) -> Lingers:
+    """Read when drains linger."""
+    text = str(value).strip()
+    if text not in tuple(Lingers):
+        raise ValueError(f"it must be one of {', '.join(Lingers)}")
+    return Lingers(text)
 
 
 def name(value: Any) -> str:

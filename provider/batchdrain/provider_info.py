@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from batchdrain import __version__
-from batchdrain.configuration import OPTIONS, SECTION, VERSION_ADDED
+from batchdrain.configuration import OPTIONS, VERSION_ADDED
+from batchdrain.option import SECTION
 
 _INTEGRATION = "batchdrain"
 

@@ -55,6 +55,9 @@ def build_drain_dag(
     peak_cadence: int | None = None,
     peak_window: str | None = None,
     timezone: str | None = None,
+    linger: str | None = None,
+    linger_slots: int | None = None,
+    linger_max: float | None = None,
     pool: str | None = None,
     batch_size: int | str | None = None,
     min_batch_size: int | None = None,
@@ -94,11 +97,13 @@ def build_drain_dag(
         "left_push": left_push,
         "scope": scope,
         "statement_style": statement_style,
+        "linger_max": linger_max,
     }
-    _check(tuning)
+    lingering = {"linger": linger, "linger_slots": linger_slots}
+    _check({**tuning, **lingering})
     rhythm: Cadence | None = None
     if schedule == FROM_CONFIGURATION:
-        rhythm = _cadence(cadence, peak_cadence, peak_window, timezone)
+        rhythm = options.read_cadence(cadence, peak_cadence, peak_window, timezone)
         schedule = MultipleCronTriggerTimetable(*rhythm.crons(), timezone=rhythm.timezone)
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
     chosen_pool = options.POOL.read(pool)
@@ -121,7 +126,13 @@ def build_drain_dag(
         **{**shown, **_dag_arguments(dag_arguments, trigger_form(allowed))},
     ) as dag:
         _add_tasks(
-            {"tables": tables, "cadence": rhythm, "drain_pool": chosen_pool, **connections},
+            {
+                "tables": tables,
+                "cadence": rhythm,
+                "drain_pool": chosen_pool,
+                **lingering,
+                **connections,
+            },
             {
                 "pool": chosen_pool,
                 **tuning,
@@ -173,7 +184,7 @@ def _add_tasks(
     queues = ListQueuesOperator(task_id="list_queues", **listing, **retry_arguments(2))
     drained = DrainQueueOperator.partial(
         task_id="drain",
-        map_index_template="{{ task.queue_key | default('?') }}",
+        map_index_template="{{ task.queue_key | default('?') }}{{ ' (lingers)' if task.linger }}",
         outlets=[tables_alias()],
         **draining,
     ).expand_kwargs(queues.output)
@@ -189,17 +200,6 @@ def _add_tasks(
     ]
     if draining["pool"] != DEFAULT_POOL:
         queues >> WatchPoolOperator(task_id="watch_pool", watched_pool=draining["pool"])
-
-
-def _cadence(
-    cadence: int | None, peak_cadence: int | None, peak_window: str | None, timezone: str | None
-) -> Cadence:
-    return Cadence(
-        off_peak=options.CADENCE.read(cadence),
-        peak=options.PEAK_CADENCE.read(peak_cadence),
-        window=options.PEAK_WINDOW.read(peak_window),
-        timezone=options.TIMEZONE.read(timezone),
-    )
 
 
 def _described(allowed: AllowList | None) -> str:

@@ -1,6 +1,7 @@
 """Joins a queue and an engine. Runs without Airflow."""
 
 from batchdrain.drain.intake import MessageFormat
+from batchdrain.drain.linger import Linger
 from batchdrain.drain.loop import drain
 from batchdrain.drain.report import (
     BatchReport,
@@ -17,6 +18,7 @@ __all__ = [
     "DrainObserver",
     "DrainOutcome",
     "Ending",
+    "Linger",
     "MessageFormat",
     "StopSignal",
     "drain",

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from batchdrain.drain.brake import Brake
+from batchdrain.drain.care import Care, require_more_than_one
 from batchdrain.drain.hold import Hold
 from batchdrain.drain.intake import Batch, Intake, MessageFormat
+from batchdrain.drain.linger import Linger, Lingering
 from batchdrain.drain.patience import Patience
 from batchdrain.drain.report import (
     BatchReport,
@@ -36,19 +38,11 @@ from batchdrain.errors import (
     BatchdrainError,
     HandedOverError,
     QueueRewoundError,
-    SystemicError,
     TransientError,
 )
 from batchdrain.queues.queue import Message, Queue, Standing
 
 _T = TypeVar("_T")
-
-_ROW_CODES = ("40", "53200", "53400")
-"""Transient SQLSTATEs, or their beginnings, that a record can cause by itself: a trigger that
-always reports a conflict, a value that takes more memory or temporary space than there is."""
-
-_SHRINK = 32
-"""By how much a batch shrinks that seems to fail by one of its records."""
 
 
 def drain(
@@ -60,16 +54,20 @@ def drain(
     stop: StopSignal | None = None,
     observer: DrainObserver | None = None,
     accept_rewound: bool = False,
+    linger: Linger | None = None,
 ) -> DrainOutcome:
     """Drain a queue until it is empty or a limit is reached.
 
     Takes ownership of the queue first: an older drain of it ends at its next batch. With
-    `accept_rewound` a queue that holds less than PostgreSQL has applied is taken as it is.
+    `accept_rewound` a queue that holds less than PostgreSQL has applied is taken as it is. With
+    `linger` the drain stays for a while when the queue is empty, and applies what comes.
 
     Raises TransientError when a server stays away, QueueRewoundError, BrakeError or another
     SystemicError when trying again would not help; what was committed before stays committed.
     """
-    run = _Drain(queue, engine, limits or DrainLimits(), stop or StopSignal(), observer or Silent())
+    stop = stop or StopSignal()
+    lingering = Lingering(linger, queue, engine, stop)
+    run = _Drain(queue, engine, limits or DrainLimits(), stop, observer or Silent(), lingering)
     return run.run(message_format or MessageFormat(), accept_rewound)
 
 
@@ -91,6 +89,7 @@ class _Drain:
         limits: DrainLimits,
         stop: StopSignal,
         observer: DrainObserver,
+        lingering: Lingering,
     ) -> None:
         self._queue = queue
         self._engine = engine
@@ -101,8 +100,10 @@ class _Drain:
         self._patience = Patience(limits, stop, observer)
         self._brake = Brake(limits.max_refused_share, limits.brake_after)
         self._sizing = Sizing.first(limits.sizes)
-        self._careful: int | None = None
+        self._care = Care()
+        self._lingering = lingering
         self._following: _Ready | None = None
+        self._gathering = False
         self._applied: Sequence[Message] = ()
         self._started = time.monotonic()
         self._position = ""
@@ -133,7 +134,7 @@ class _Drain:
                 return self._ended(Ending.STOPPED)
             raise
         self._release()
-        return self._ended(ending)
+        return self._ended(ending, remark=self._lingering.remark)
 
     def _take_over(self, accept_rewound: bool) -> bool:
         """Become the owner, and compare the queue with its position; True if it is held.
@@ -196,15 +197,21 @@ class _Drain:
                 return Ending.MAX_SECONDS
             ready = self._patience.while_away(lambda: self._next(intake))
             if ready is None:
-                return Ending.EMPTY
+                if not self._patience.while_away(lambda: self._lingering.stay(self._position)):
+                    return Ending.EMPTY
+                continue
             applied = self._apply(ready, intake)
             self._put_back(ready.batch.messages[applied:], intake)
+            self._gathering = self._trickles(ready.batch)
 
     def _next(self, intake: Intake) -> _Ready | None:
         following, self._following = self._following, None
         if following is not None:
             return following
         self._settle_applied()
+        if self._gathering:
+            self._gathering = False
+            return None
         batch = self._while_held(lambda: intake.next(self._position, self._room()))
         return _Ready(batch, self._engine.prepare(batch.records)) if batch is not None else None
 
@@ -216,11 +223,15 @@ class _Drain:
         """
         self._settle_applied()
         room = self._room(len(batch.records))
-        if self._following is None and room:
+        if self._following is None and room and not self._trickles(batch):
             with suppress(BatchdrainError):
                 following = intake.next(batch.last_id, room)
                 if following is not None:
                     self._following = _Ready(following, self._engine.prepare(following.records))
+
+    def _trickles(self, batch: Batch) -> bool:
+        """Whether messages should gather behind this batch: it holds all that had come."""
+        return self._lingering.begun and len(batch.records) < self._sizing.size
 
     def _put_back(self, messages: Sequence[Message], intake: Intake) -> None:
         """Give back what a batch that had to be made smaller did not apply."""
@@ -236,8 +247,8 @@ class _Drain:
         in the end that record's message stands alone and can be named.
         """
         batch, prepared = ready.batch, ready.prepared
-        if self._careful is not None:
-            batch = batch.first(self._careful)
+        if self._care.most is not None:
+            batch = batch.first(self._care.most)
             prepared = self._engine.prepare(batch.records)
         attempt = 0
 
@@ -257,7 +268,7 @@ class _Drain:
                 )
                 break
             except TransientError as error:
-                smaller = self._smaller(batch, attempt, error)
+                smaller = self._care.smaller(batch, attempt, error)
                 if smaller is None or self._stop.is_set():
                     self._raise_if_final(error, attempt, batch)
                 self._patience.pause(attempt, error)
@@ -265,24 +276,12 @@ class _Drain:
                 result = self._engine.unconfirmed_result()
                 break
             if smaller is not None:
-                batch, attempt, self._careful = smaller, 0, len(smaller.messages)
+                batch, attempt = smaller, 0
+                self._care.shrink(batch)
                 prepared = self._engine.prepare(batch.records)
         self._committed(batch, result, time.monotonic() - started)
-        self._careful = self._relaxed()
+        self._care.relax(self._sizing.size)
         return len(batch.messages)
-
-    def _smaller(self, batch: Batch, attempt: int, error: TransientError) -> Batch | None:
-        """Return the beginning of a batch that seems to fail by one of its records."""
-        known = self._careful is not None
-        if not _by_record(error) or len(batch.messages) == 1 or not (known or attempt > 1):
-            return None
-        return batch.first(max(1, len(batch.messages) // _SHRINK))
-
-    def _relaxed(self) -> int | None:
-        """Return to how many messages the next batch is to be kept after one that went well."""
-        if self._careful is None or 2 * self._careful >= self._sizing.size:
-            return None
-        return 2 * self._careful
 
     def _was_committed(self, move: Move) -> bool:
         return self._patience.while_away(lambda: self._engine.committed(move))
@@ -292,11 +291,7 @@ class _Drain:
             raise error
         if attempt < self._limits.attempts:
             return
-        if _by_record(error) and len(batch.messages) == 1:
-            raise SystemicError(
-                f"message {batch.messages[0].id} of {self._queue.key} fails by itself, "
-                f"{attempt} times over: {error} (a trigger's doing? mend it, or remove the message)"
-            ) from error
+        require_more_than_one(self._queue.key, batch, attempt, error)
         raise error
 
     def _committed(self, batch: Batch, result: BatchResult, seconds: float) -> None:
@@ -384,7 +379,3 @@ class _Drain:
             left=self._patience.while_away(self._queue.depth),
             remark=remark,
         )
-
-
-def _by_record(error: TransientError) -> bool:
-    return error.sqlstate is not None and error.sqlstate.startswith(_ROW_CODES)

@@ -127,6 +127,13 @@ class BatchEngine:
         """
         return self._session.speak(lambda c: self._ledger().committed(c, move))
 
+    def require_ownership(self) -> None:
+        """Look, without waiting for a batch, whether this drain still owns the queue.
+
+        Raises HandedOverError when another drain does, or an operator holds it.
+        """
+        self._session.speak(lambda c: self._ledger().require_ownership(c))
+
     def unconfirmed_result(self) -> BatchResult:
         """Return the result of the last batch for which COMMIT was sent."""
         if self._unconfirmed is None:

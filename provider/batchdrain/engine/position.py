@@ -254,6 +254,12 @@ class Ledger:
             return row.position == move.new
         raise self.handed_over(connection)
 
+    def require_ownership(self, connection: psycopg.Connection[Any]) -> None:
+        """Raise HandedOverError unless this drain owns the queue; waits for no batch."""
+        row = positions(connection, [self.queue]).get(self.queue)
+        if row is None or row.owner != self.owner:
+            raise self.handed_over(connection)
+
     def release(self, connection: psycopg.Connection[Any]) -> None:
         """Give the queue up, unless another drain owns it already."""
         self._changed(connection, _RELEASE, ())

@@ -14,6 +14,7 @@ from batchdrain.drain import (
     DrainLimits,
     DrainOutcome,
     Ending,
+    Linger,
     MessageFormat,
     StopSignal,
     drain,
@@ -31,6 +32,7 @@ from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_log import LogObserver
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.parent_wait import read_positions, wait_for_parents
+from batchdrain.operators.slot_watch import SlotWatch
 from batchdrain.queues.keys import QueueKey
 
 RETRIES = 5
@@ -49,8 +51,9 @@ class DrainQueueOperator(BaseOperator):
     `parents` maps queues to entry ids that they have to pass first; the wait for them ends when
     they make no progress for `parent_wait` seconds. `left_push` is for a list that producers fill
     with LPUSH: true, or the names of such tables. `accept_rewound` takes a queue that holds less
-    than PostgreSQL has applied as it is. Arguments left out come from section `[batchdrain]`;
-    Params of the same name come first.
+    than PostgreSQL has applied as it is. With `linger` the drain stays on the empty queue, for at
+    most `linger_max` seconds, until another takes over. Arguments left out come from section
+    `[batchdrain]`; Params of the same name come first.
     """
 
     template_fields: Sequence[str] = (
@@ -94,6 +97,8 @@ class DrainQueueOperator(BaseOperator):
         scope: Mapping[str, str] | str | None = None,
         statement_style: str | None = None,
         accept_rewound: bool = False,
+        linger: bool = False,
+        linger_max: float | None = None,
         **kwargs: Any,
     ) -> None:
         if "retry_policy" not in kwargs:
@@ -120,6 +125,8 @@ class DrainQueueOperator(BaseOperator):
         self.scope = scope
         self.statement_style = statement_style
         self.accept_rewound = accept_rewound
+        self.linger = linger
+        self.linger_max = linger_max
         self._killed = False
         self._stop: StopSignal | None = None
         self._engine: BatchEngine | None = None
@@ -185,6 +192,7 @@ class DrainQueueOperator(BaseOperator):
                     stop=stop,
                     observer=observer,
                     accept_rewound=bool(params.get("accept_rewound") or self.accept_rewound),
+                    linger=self._linger(context),
                 )
             finally:
                 self._engine = None
@@ -235,6 +243,12 @@ class DrainQueueOperator(BaseOperator):
             max_refused_share=options.MAX_REFUSED_SHARE.read(self.max_refused_share, params=params),
             brake_after=options.BRAKE_AFTER.read(self.brake_after),
         )
+
+    def _linger(self, context: Context) -> Linger | None:
+        if not self.linger:
+            return None
+        seconds = options.LINGER_MAX.read(self.linger_max)
+        return Linger(seconds, SlotWatch(context["ti"]).somebody_waits)
 
     def _settings(self, params: Mapping[str, Any]) -> EngineSettings:
         return EngineSettings(

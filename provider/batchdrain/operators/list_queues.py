@@ -11,19 +11,18 @@ from airflow.sdk import BaseOperator, Context
 
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
-from batchdrain.cadence import Cadence
+from batchdrain.cadence import Cadence, Lingers
 from batchdrain.engine.parents import Verdict, parent_tables, verdicts
 from batchdrain.engine.position import create_state, positions
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import Backlog, RedisQueueHook
+from batchdrain.operators.due_queues import Due, Found, is_empty, sort_out
 from batchdrain.operators.outcome import failing_clearly
-from batchdrain.operators.owners import leave_out
+from batchdrain.operators.owners import LeftOut, leave_out
 from batchdrain.operators.pool_check import DEFAULT_POOL, check_pool
 from batchdrain.operators.queue_plan import Candidate, plan_drains
 from batchdrain.queues.keys import QueueKey
-
-_QUEUE_TYPES = ("stream", "list")
 
 
 class ListQueuesOperator(BaseOperator):
@@ -31,7 +30,7 @@ class ListQueuesOperator(BaseOperator):
 
     Parents come before their children. Arguments left out come from section `[batchdrain]`; the
     Param `tables` cuts the allow-list down. `drain_pool` is the pool in which `drain_task_id` runs;
-    it is checked. `cadence` is only told in the log.
+    it is checked. `cadence` is told in the log, and has the peak window in which drains may linger.
     """
 
     template_fields: Sequence[str] = ("tables", "prefix", "postgres_conn_id", "redis_conn_id")
@@ -47,6 +46,8 @@ class ListQueuesOperator(BaseOperator):
         drain_pool: str = DEFAULT_POOL,
         drain_task_id: str = "drain",
         cadence: Cadence | None = None,
+        linger: str | None = None,
+        linger_slots: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,6 +58,8 @@ class ListQueuesOperator(BaseOperator):
         self.drain_pool = drain_pool
         self.drain_task_id = drain_task_id
         self.cadence = cadence
+        self.linger = linger
+        self.linger_slots = linger_slots
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List the queues.
@@ -82,13 +85,10 @@ class ListQueuesOperator(BaseOperator):
                 keys = self._found_keys(connection, redis_hook, prefix, chosen)
             else:
                 keys = list(_narrowed(allowed, chosen).keys(prefix))
-            backlogs = [
-                backlog
-                for backlog in redis_hook.survey(keys)
-                if backlog.depth or backlog.kind not in (*_QUEUE_TYPES, "none")
-            ]
+            backlogs = redis_hook.survey(keys)
             redis_hook.close()
-            return self._planned(context, connection, backlogs, prefix)
+            due = self._due(context, connection, backlogs, prefix)
+            return self._planned(connection, due)
 
     def _found_keys(
         self,
@@ -117,19 +117,14 @@ class ListQueuesOperator(BaseOperator):
             and (not chosen or key.table_name in chosen)
         ]
 
-    def _planned(
-        self,
-        context: Context,
-        connection: psycopg.Connection[Any],
-        backlogs: Sequence[Backlog],
-        prefix: str,
-    ) -> list[dict[str, Any]]:
-        if not backlogs:
+    def _planned(self, connection: psycopg.Connection[Any], due: Due) -> list[dict[str, Any]]:
+        if not due.drained and not due.left_out:
             self.log.info("no queue has a backlog")
             return []
-        due, awaited = self._due(context, connection, backlogs, prefix)
-        tables = [candidate.table for candidate in (*due, *awaited)]
-        plan = plan_drains(due, parent_tables(connection, tables), elsewhere=awaited)
+        drained = [_candidate(queue) for queue in due.drained]
+        awaited = [_candidate(queue) for queue, left in due.left_out if left.awaited]
+        tables = [candidate.table for candidate in (*drained, *awaited)]
+        plan = plan_drains(drained, parent_tables(connection, tables), elsewhere=awaited)
         for child, parent in plan.ignored:
             self.log.warning(
                 "%s and %s refer to each other; %s is drained without waiting for %s",
@@ -138,13 +133,21 @@ class ListQueuesOperator(BaseOperator):
                 child,
                 parent,
             )
-        depths = {backlog.key: backlog.depth for backlog in backlogs}
+        depths = {queue.backlog.key: queue.backlog.depth for queue in due.drained}
         for drain in plan.drains:
             after = f", after {', '.join(drain.parents)}" if drain.parents else ""
-            self.log.info("%s: %d messages%s", drain.queue_key, depths[drain.queue_key], after)
-        self.log.info("%d of %d queues with a backlog to drain", len(due), len(backlogs))
+            stays = ", lingers" if drain.queue_key in due.lingering else ""
+            self.log.info(
+                "%s: %d messages%s%s", drain.queue_key, depths[drain.queue_key], after, stays
+            )
+        self.log.info("%d queues to drain, %d left out", len(due.drained), len(due.left_out))
         return [
-            {"queue_key": drain.queue_key, "parents": dict(drain.parents)} for drain in plan.drains
+            {
+                "queue_key": drain.queue_key,
+                "parents": dict(drain.parents),
+                **({"linger": True} if drain.queue_key in due.lingering else {}),
+            }
+            for drain in plan.drains
         ]
 
     def _due(
@@ -153,32 +156,51 @@ class ListQueuesOperator(BaseOperator):
         connection: psycopg.Connection[Any],
         backlogs: Sequence[Backlog],
         prefix: str,
-    ) -> tuple[list[Candidate], list[Candidate]]:
-        """Sort the queues out that are left to other runs; return those due and those awaited."""
+    ) -> Due:
+        """Sort the queues out, and say which are left to other runs, and why."""
+        slots = options.LINGER_SLOTS.read(self.linger_slots) if self._lingers() else 0
+        if not slots:
+            backlogs = [backlog for backlog in backlogs if not is_empty(backlog)]
         create_state(connection)
         known = positions(connection, [backlog.key for backlog in backlogs])
         task = context["ti"]
 
         def _states(dag_id: str, run_id: str, task_id: str) -> Mapping[str, str]:
-            found: Mapping[str, Mapping[str, str]] = task.get_task_states(
+            states: Mapping[str, Mapping[str, str]] = task.get_task_states(
                 dag_id=dag_id, task_ids=[task_id], run_ids=[run_id]
             )
-            return found.get(run_id, {})
+            return states.get(run_id, {})
 
-        due: list[Candidate] = []
-        awaited: list[Candidate] = []
-        for backlog in backlogs:
-            table = QueueKey.parse(backlog.key, prefix).table_name
-            candidate = Candidate(backlog.key, table, backlog.last_id)
+        def _left(backlog: Backlog) -> LeftOut | None:
             position = known.get(backlog.key)
-            left = position and leave_out(position, context["run_id"], _states)
-            if not left:
-                due.append(candidate)
-                continue
-            self.log.info("%s: %d messages, left out: %s", backlog.key, backlog.depth, left.reason)
-            if left.awaited:
-                awaited.append(candidate)
-        return due, awaited
+            if position is None or not (backlog.depth or position.held or position.owner):
+                return None
+            return leave_out(position, context["run_id"], _states)
+
+        found = [
+            Found(
+                backlog,
+                QueueKey.parse(backlog.key, prefix).table_name,
+                _left(backlog),
+                known.get(backlog.key),
+            )
+            for backlog in backlogs
+        ]
+        due = sort_out(found, lambda tables: parent_tables(connection, tables), slots)
+        for queue, left in due.left_out:
+            key, depth = queue.backlog.key, queue.backlog.depth
+            self.log.info("%s: %d messages, left out: %s", key, depth, left.reason)
+        return due
+
+    def _lingers(self) -> bool:
+        when = options.LINGER.read(self.linger)
+        if when is Lingers.PEAK:
+            return (self.cadence or options.read_cadence()).is_peak(datetime.now(UTC))
+        return when is Lingers.ALWAYS
+
+
+def _candidate(queue: Found) -> Candidate:
+    return Candidate(queue.backlog.key, queue.table, queue.backlog.last_id)
 
 
 def _chosen_tables(params: Mapping[str, Any]) -> list[str]:

@@ -22,10 +22,14 @@ _LABEL = re.compile(r"(?P<dag>\S+) (?P<run>.+) (?P<task>[^\s\[]+)(?:\[(?P<index>
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A queue that isn't drained now, and why; `awaited`: its children wait for it all the same."""
+    """A queue that isn't drained now, and why.
+
+    `awaited`: its children wait for it all the same. `draining`: its owner is at it this moment.
+    """
 
     reason: str
     awaited: bool
+    draining: bool = False
 
 
 def leave_out(position: Position, own_run_id: str, states: TaskStates) -> LeftOut | None:
@@ -41,7 +45,7 @@ def leave_out(position: Position, own_run_id: str, states: TaskStates) -> LeftOu
         return LeftOut(f"run {run} will try it again in a moment", awaited=True)
     just_advanced = position.idle is not None and position.idle < RECENTLY
     if state == "running" and position.owner is not None and just_advanced:
-        return LeftOut(f"run {run} is draining it", awaited=True)
+        return LeftOut(f"run {run} is draining it", awaited=True, draining=True)
     return None
 
 

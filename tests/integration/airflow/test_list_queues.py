@@ -148,3 +148,22 @@ def test_drains_that_wait_for_a_slot_while_none_runs_make_the_pool_suspect(monke
     monkeypatch.setattr("batchdrain.operators.pool_check._known", lambda _: False)
     with pytest.raises(AirflowFailException, match="does not exist"):
         operator.execute(drain_context())
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(("linger", "stays"), [("off", False), ("peak", False), ("always", True)])
+def test_parents_linger_when_they_are_told_to_and_children_do_not(redis_client, linger, stays):
+    """Now is not in the peak window; an empty queue lingers, too."""
+    push(redis_client, "batchdrain:flights", insert(id=1, dest=1))
+    redis_client.xgroup_create("batchdrain:airports", "g", mkstream=True)
+    redis_client.xgroup_destroy("batchdrain:airports", "g")
+    operator = ListQueuesOperator(
+        task_id="list_queues",
+        tables="airports, flights",
+        linger=linger,
+        cadence=Cadence(60, 15, None, "UTC"),
+    )
+    found = operator.execute(drain_context())
+    lingering = [arguments["queue_key"] for arguments in found if arguments.get("linger")]
+    assert lingering == (["batchdrain:airports"] if stays else [])
+    assert "batchdrain:flights" in keys(found)
