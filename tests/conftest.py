@@ -13,6 +13,7 @@ pytest_plugins = [
     "fix_valkey",
     "fix_airflow",
     "fix_engine",
+    "fix_measured",
 ]
 
 # A forgotten argument must fail, not reach a server that happens to be on the machine.

@@ -20,6 +20,14 @@ class Lingers(StrEnum):
     PEAK = "peak"
     ALWAYS = "always"
 
+    def words(self) -> str:
+        """Return it as a clause for people, empty where drains never linger."""
+        return {
+            Lingers.OFF: "",
+            Lingers.PEAK: "lingering at the peak",
+            Lingers.ALWAYS: "lingering",
+        }[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Cadence:

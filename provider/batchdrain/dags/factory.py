@@ -33,7 +33,8 @@ each of them exactly once.
 **Runs:** {when}. **Tables:** {tables}.
 
 - `list_queues` finds the queues with a backlog. It leaves out those that another run is working on.
-- `drain`, once per queue, applies the backlog; tables that others refer to come first.
+- `drain`, once per queue, applies the backlog; tables that others refer to come first. One that
+  lingers stays on its empty queue until the next run takes it over.
 - `summarize_errors` counts what was applied and what was refused. Refused records are in
   `<table>_errors`, each with the reason.
 - `all_drained` makes the run fail if a drain has failed.
@@ -107,10 +108,12 @@ def build_drain_dag(
         schedule = MultipleCronTriggerTimetable(*rhythm.crons(), timezone=rhythm.timezone)
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
     chosen_pool = options.POOL.read(pool)
+    stays = options.LINGER.read(linger).words()
     when = rhythm.words() if rhythm else "on a schedule of its own"
+    said = f"{when}; {stays}" if stays else when
     shown = {
-        "description": f"Drains Redis queues into PostgreSQL: {when}",
-        "doc_md": _DOCS.format(when=when, tables=_described(allowed)),
+        "description": f"Drains Redis queues into PostgreSQL: {said}",
+        "doc_md": _DOCS.format(when=said, tables=_described(allowed)),
         "start_date": datetime(2025, 1, 1, tzinfo=UTC),
     }
     connections: dict[str, Any] = {

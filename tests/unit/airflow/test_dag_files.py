@@ -108,6 +108,14 @@ def test_arguments_come_before_the_section(monkeypatch):
     assert started.start_date.year == 2026
 
 
+def test_lingering_stands_in_words_beside_the_cadence(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__LINGER", "peak")
+    assert "08:00 UTC; lingering at the peak" in (build_drain_dag("d").description or "")
+    assert (build_drain_dag("d", linger="off").description or "").endswith("08:00 UTC")
+    with pytest.raises(ConfigurationError, match="argument linger is 'yes', but it must be one of"):
+        build_drain_dag("d", linger="yes")
+
+
 def test_a_bad_option_is_named_when_the_file_is_parsed(monkeypatch):
     monkeypatch.setenv("AIRFLOW__BATCHDRAIN__CADENCE", "7 s")
     with pytest.raises(ConfigurationError, match=r"option cadence of section \[batchdrain\]"):
