@@ -206,6 +206,16 @@ BRAKE_AFTER: Option[int] = Option(
     "200",
     values.integer(1),
 )
+REFERENCE_RETRIES: Option[int] = Option(
+    "reference_retries",
+    "How often later drains of a queue try its records again that a foreign key refused, because "
+    "what they refer to came later. 0: never; then, and after so many times, they wait in "
+    "``<table>_errors`` for somebody to replay them.",
+    "integer",
+    "0",
+    "3",
+    values.integer(0),
+)
 SCOPE: Option[dict[str, str]] = Option(
     "scope",
     "The scope columns, and for each the member of the envelope that holds its value; a table is "
@@ -301,6 +311,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     MAX_SECONDS,
     MAX_REFUSED_SHARE,
     BRAKE_AFTER,
+    REFERENCE_RETRIES,
     SCOPE,
     STATEMENT_STYLE,
     LOCK_TIMEOUT,

@@ -13,7 +13,12 @@ import psycopg
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.records import BatchResult, Record
-from batchdrain.engine.refused_records import Choice, RefusedRecord, RefusedRecords
+from batchdrain.engine.refused_records import (
+    Choice,
+    RefusedRecord,
+    RefusedRecords,
+    error_table_exists,
+)
 from batchdrain.engine.run import Run
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import ConfigurationError, TransientError
@@ -82,6 +87,12 @@ class Redrive:
         self._run = run
         self._mark = f"redrive {secrets.token_hex(8)} "
         self._applying: psycopg.Connection[Any] | None = None
+
+    def has_records(self) -> bool:
+        """Tell whether there is a table of refused records at all."""
+        with self._connect() as connection:
+            table = read_table(connection, self._name, self._settings.scope)
+            return error_table_exists(connection, table)
 
     def inspect(self, choice: Choice, most: int) -> list[RefusedRecord]:
         """Return at most `most` of the chosen records, the oldest first."""

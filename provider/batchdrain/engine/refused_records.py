@@ -52,6 +52,7 @@ _CONDITIONS = SQL("""resolved_at IS NULL
    AND (%(types)s::text[] IS NULL OR {error_type} = ANY(%(types)s))
    AND (%(clients)s::text[] IS NULL OR {client_id} = ANY(%(clients)s))
    AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
+   AND (%(most_attempts)s::bigint IS NULL OR attempts <= %(most_attempts)s)
    AND (%(since)s::timestamptz IS NULL OR {moment} >= timezone('UTC', %(since)s::timestamptz))
    AND (%(until)s::timestamptz IS NULL OR {moment} < timezone('UTC', %(until)s::timestamptz))""")
 
@@ -78,13 +79,17 @@ _FORGET = SQL("DELETE FROM {table} WHERE message_id = ANY(%(marks)s)")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which unresolved rows are meant; None stands for all. `until` is not included."""
+    """Which unresolved rows are meant; None stands for all. `until` is not included.
+
+    `most_attempts` leaves out records that were tried more often than that.
+    """
 
     types: Sequence[str] | None = None
     clients: Sequence[str] | None = None
     ids: Sequence[int] | None = None
     since: datetime | None = None
     until: datetime | None = None
+    most_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,7 @@ class RefusedRecords:
             "ids": None if choice.ids is None else list(choice.ids),
             "since": choice.since,
             "until": choice.until,
+            "most_attempts": choice.most_attempts,
         }
         with self._privileged(), connection.cursor(row_factory=tuple_row) as cursor:
             return [RefusedRecord(*row) for row in cursor.execute(query, values)]
@@ -231,6 +237,13 @@ class RefusedRecords:
                 f'The role may not read and change table "{self.name}": GRANT SELECT, UPDATE, '
                 f"DELETE ON {self._table.as_string()} to it."
             ) from error
+
+
+def error_table_exists(connection: psycopg.Connection[Any], table: Table) -> bool:
+    """Tell whether a table has a table of refused records that the role may read."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_COLUMNS, (table.schema, error_table_name(table.name)))
+        return cursor.fetchone() is not None
 
 
 def _bytes_of(text: str | None) -> bytes | None:

@@ -22,6 +22,7 @@ from batchdrain.drain import (
 from batchdrain.engine.catalog import Table, read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import create_state
+from batchdrain.engine.redrive import Redrive
 from batchdrain.engine.run import Run
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import ConfigurationError, TransientError
@@ -32,6 +33,7 @@ from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_log import LogObserver
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.parent_wait import read_positions, wait_for_parents
+from batchdrain.operators.reference_retry import retry_references
 from batchdrain.operators.slot_watch import SlotWatch
 from batchdrain.queues.keys import QueueKey
 
@@ -97,6 +99,7 @@ class DrainQueueOperator(BaseOperator):
         scope: Mapping[str, str] | str | None = None,
         statement_style: str | None = None,
         accept_rewound: bool = False,
+        reference_retries: int | None = None,
         linger: bool = False,
         linger_max: float | None = None,
         **kwargs: Any,
@@ -125,6 +128,7 @@ class DrainQueueOperator(BaseOperator):
         self.scope = scope
         self.statement_style = statement_style
         self.accept_rewound = accept_rewound
+        self.reference_retries = reference_retries
         self.linger = linger
         self.linger_max = linger_max
         self._killed = False
@@ -182,6 +186,7 @@ class DrainQueueOperator(BaseOperator):
             left_push = options.LEFT_PUSH.read(self.left_push).covers(key.table_name)
             queue = redis_hook.open_queue(self.queue_key, left_push=left_push)
             table = self._prepare(context, postgres_hook, name, observer)
+            self._retry_references(context, postgres_hook, name)
             self._engine = engine
             try:
                 outcome = drain(
@@ -223,6 +228,12 @@ class DrainQueueOperator(BaseOperator):
             if not passed and not self._killed and task.try_number == 1 <= task.max_tries:
                 raise TransientError("the tables it refers to come first; leaving its slot to them")
         return table
+
+    def _retry_references(self, context: Context, hook: BatchPostgresHook, name: str) -> None:
+        times = options.REFERENCE_RETRIES.read(self.reference_retries)
+        if times and not self._killed:
+            redrive = Redrive(hook.connect, name, settings=hook.settings, run=run_of(context))
+            retry_references(redrive, times, self.log, lambda: self._killed)
 
     def _limits(self, params: Mapping[str, Any]) -> DrainLimits:
         fixed = options.BATCH_SIZE.read(self.batch_size, params=params)
