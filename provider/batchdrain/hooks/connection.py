@@ -26,11 +26,23 @@ class ConnectionLookup(BaseHook):
         try:
             return super().get_connection(conn_id)
         except AirflowNotFoundException:
-            raise ConfigurationError(
-                f"The Airflow connection {conn_id!r} does not exist: add it under Admin → "
-                f"Connections, with `airflow connections add {conn_id}`, or as the environment "
-                f"variable AIRFLOW_CONN_{conn_id.upper()}."
-            ) from None
+            raise _missing(conn_id) from None
+
+    @classmethod
+    async def aget_connection(cls, conn_id: str) -> Connection:
+        """Return the connection, as `get_connection` does, in an event loop."""
+        try:
+            return await super().aget_connection(conn_id)
+        except AirflowNotFoundException:
+            raise _missing(conn_id) from None
+
+
+def _missing(conn_id: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The Airflow connection {conn_id!r} does not exist: add it under Admin → Connections, "
+        f"with `airflow connections add {conn_id}`, or as the environment variable "
+        f"AIRFLOW_CONN_{conn_id.upper()}."
+    )
 
 
 def extra_seconds(connection: Connection, name: str, default: float) -> float:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import psycopg
@@ -18,40 +14,9 @@ from batchdrain.operators.drain_queue import DrainQueueOperator
 from batchdrain.operators.summarize_errors import SummarizeErrorsOperator
 from fix_drain_dag import insert, push
 from fix_task_context import TaskStandIn, drain_context
+from webhook_server import SECRET, chat, webhook
 
 KEY = "batchdrain:things"
-SECRET = "T4711/hook"
-
-
-@contextmanager
-def webhook(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
-    """A server that keeps what is posted to it: its port, and paths with bodies."""
-    posted: list[tuple[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            posted.append((self.path, json.loads(body)))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port, posted
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def chat(port: int) -> str:
-    """The connection to the webhook."""
-    host = "http://127.0.0.1"
-    return json.dumps({"conn_type": "http", "host": host, "port": port, "password": SECRET})
 
 
 @pytest.fixture(autouse=True)
