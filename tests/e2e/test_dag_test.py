@@ -11,8 +11,6 @@ from batchdrain.engine.batch_log import totals
 from fix_airflow_home import REPOSITORY
 from fix_drain_dag import insert, parsed, push, states
 
-EXAMPLES = REPOSITORY / "provider" / "batchdrain" / "example_dags"
-
 
 @pytest.fixture
 def tables(connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,14 +110,3 @@ def test_the_summary_counts_by_type_field_and_client(drain_run, connection, redi
         ("not_null_violation", "name", None, 1),
     }
     assert {group["example"] for group in groups} == {None, "X"}
-
-
-@pytest.mark.usefixtures("airflow_connections", "tables")
-@pytest.mark.parametrize("dag_id", ["example_drain_dag", "example_drain_queue"])
-def test_the_example_dags_run(connection, redis_client, dag_id):
-    connection.execute("INSERT INTO airports VALUES ('MEX', 'Benito')")
-    push(redis_client, "batchdrain:flights", *(insert(id=n, dest="MEX") for n in range(10)))
-    run = parsed(EXAMPLES / f"{dag_id}.py", dag_id).test()
-    assert run.state == "success", states(run)
-    assert connection.execute("SELECT count(*) FROM flights").fetchone() == (10,)
-    assert redis_client.xlen("batchdrain:flights") == 0
