@@ -13,6 +13,7 @@ pytest_plugins = [
     "fix_valkey",
     "fix_airflow",
     "fix_engine",
+    "fix_node",
     "fix_measured",
 ]
 
