@@ -11,6 +11,7 @@ import redis
 from redis import exceptions
 
 from batchdrain.errors import ConfigurationError
+from batchdrain.queues.backlog import wrong_type
 from batchdrain.queues.failures import address, translated
 from batchdrain.queues.keys import PREFIX, QueueKey
 from batchdrain.queues.list import ListQueue
@@ -51,10 +52,7 @@ def open_queue(
     if kind == "list":
         return ListQueue(client, name, max_bytes=max_bytes, left_push=left_push)
     if kind not in ("stream", "none"):
-        raise ConfigurationError(
-            f"queue key {name} is a {kind}, neither stream nor list; remove it or choose another "
-            "table"
-        )
+        raise wrong_type(name, kind)
     return StreamQueue(client, name, max_bytes=max_bytes)
 
 

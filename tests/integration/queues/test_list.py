@@ -15,6 +15,7 @@ from batchdrain.queues.in_flight import in_flight
 from batchdrain.queues.list import ListQueue
 from batchdrain.queues.list_keys import ListKeys
 from batchdrain.queues.queue import START, Message, Standing
+from batchdrain.queues.round_trips import answered
 
 KEY = "batchdrain:flights"
 KEYS = ListKeys(KEY)
@@ -384,9 +385,9 @@ def test_many_queues_are_asked_at_once_what_is_in_flight(
     queue.claim(5, "1-4")
     queue.settle("1-4", ["1-4"])
     redis_client.rpush("batchdrain:new", 1)
-    found = in_flight(redis_client, [KEY, "batchdrain:new", "batchdrain:none"])
+    found = answered(redis_client, in_flight([KEY, "batchdrain:new", "batchdrain:none"]))
     assert found == {KEY: 5}
-    assert in_flight(redis_client, []) == {}
+    assert answered(redis_client, in_flight([])) == {}
 
 
 def test_a_large_claim_is_made_in_steps_that_do_not_hold_redis_up(

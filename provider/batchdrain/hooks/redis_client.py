@@ -1,0 +1,134 @@
+"""Makes clients of the queues' server from an Airflow connection, for tasks and for event loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from airflow.sdk import Connection
+from redis import asyncio
+from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.retry import Retry
+
+from batchdrain.errors import ConfigurationError
+from batchdrain.hooks.connection import extra_count, extra_flag, extra_seconds
+from batchdrain.queues.failures import translated
+
+_PORT = 6379
+"""The port of a server, unless another is given (Redis' own default)."""
+
+_TLS_SCHEME = "rediss"
+_TLS_EXTRAS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_keyfile", "ssl_certfile")
+
+
+def blocking_client(connection: Connection) -> Any:
+    """Return a client for a task; it connects when the first command is sent, to a cluster at once.
+
+    Raises ConfigurationError naming what is wrong with the connection, TransientError if a cluster
+    is away.
+    """
+    options = {**_options(connection), "retry": Retry(_backoff(), _retries(connection))}
+    if not _is_cluster(connection):
+        return redis.Redis(db=_database(connection), **options)
+    nodes: list[Any] = [
+        ClusterNode(host, port)  # type: ignore[no-untyped-call]
+        for host, port in _startup_nodes(connection)
+    ]
+    with translated(redis.Redis(host=options["host"], port=options["port"]), "a cluster"):
+        return RedisCluster(startup_nodes=nodes, **options)
+
+
+def async_client(connection: Connection) -> Any:
+    """Return a client for an event loop; it connects when the first command is sent.
+
+    Raises ConfigurationError naming what is wrong with the connection.
+    """
+    options = {**_options(connection), "retry": AsyncRetry(_backoff(), _retries(connection))}
+    if not _is_cluster(connection):
+        return asyncio.Redis(db=_database(connection), **options)
+    nodes = [AsyncClusterNode(host, port) for host, port in _startup_nodes(connection)]
+    return asyncio.RedisCluster(startup_nodes=nodes, **options)
+
+
+def shown_address(connection: Connection) -> str:
+    """Return the connection's id and the server, for logs; it holds no secret."""
+    return f"{connection.conn_id} ({connection.host}:{connection.port or _PORT})"
+
+
+def _options(connection: Connection) -> dict[str, Any]:
+    """Return redis-py's arguments that clients of all kinds take."""
+    return {
+        "host": connection.host or "localhost",
+        "port": connection.port or _PORT,
+        "username": connection.login or None,
+        "password": connection.password or None,
+        "socket_connect_timeout": extra_seconds(connection, "socket_connect_timeout", 5),
+        "socket_timeout": extra_seconds(connection, "socket_timeout", 10),
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+        **_encryption(connection),
+    }
+
+
+def _backoff() -> ExponentialWithJitterBackoff:
+    return ExponentialWithJitterBackoff(base=0.1, cap=2)
+
+
+def _retries(connection: Connection) -> int:
+    return extra_count(connection, "retries", 3)
+
+
+def _is_cluster(connection: Connection) -> bool:
+    return extra_flag(connection, "cluster", False)
+
+
+def _encryption(connection: Connection) -> dict[str, Any]:
+    """Return redis-py's TLS options; the scheme `rediss` is TLS whatever the extra field says.
+
+    Raises ConfigurationError naming an extra field that is neither true nor false.
+    """
+    extra = connection.extra_dejson
+    options: dict[str, Any] = {
+        "ssl": extra_flag(connection, "ssl", False)
+        or _TLS_SCHEME in (connection.conn_type, connection.schema),
+        **{name: extra[name] for name in _TLS_EXTRAS if extra.get(name) is not None},
+    }
+    if extra.get("ssl_check_hostname") is not None:
+        options["ssl_check_hostname"] = extra_flag(connection, "ssl_check_hostname", True)
+    return options
+
+
+def _database(connection: Connection) -> int:
+    """Read the database number from the extra field `db`, or from the URL's path as redis:// does.
+
+    Raises ConfigurationError if it is no whole number.
+    """
+    path = None if connection.schema == _TLS_SCHEME else connection.schema
+    value = connection.extra_dejson.get("db", path) or 0
+    if not str(value).isdecimal():
+        raise ConfigurationError(
+            f"The database of the Airflow connection {connection.conn_id!r} must be a number, as "
+            'in the extra {"db": 0}.'
+        )
+    return int(value)
+
+
+def _startup_nodes(connection: Connection) -> list[tuple[str, int]]:
+    """Read the further nodes of a cluster from the extra field `startup_nodes`.
+
+    Raises ConfigurationError if they aren't written as RedisHook wants them.
+    """
+    listed = connection.extra_dejson.get("startup_nodes") or ""
+    nodes = []
+    for entry in str(listed).split(",") if listed else ():
+        host, _, port = entry.strip().partition(":")
+        if not host or not (port or str(_PORT)).isdecimal():
+            raise ConfigurationError(
+                f"The extra field startup_nodes of the Airflow connection {connection.conn_id!r} "
+                "must look like node-1:6379,node-2:6379."
+            )
+        nodes.append((host, int(port or _PORT)))
+    return nodes
