@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -52,6 +53,20 @@ def seconds(value: Any) -> float:
     if not 0 < number < float("inf"):
         raise ValueError(message)
     return number
+
+
+def seconds_from(lowest: float) -> Callable[[Any], float]:
+    """Return what reads a number of seconds, or a timedelta, of at least so much."""
+
+    def _parse_seconds(value: Any) -> float:
+        message = f"it must be a number of seconds of at least {lowest:g}"
+        given = value.total_seconds() if isinstance(value, timedelta) else value
+        number = _number(given, message)
+        if not lowest <= number < float("inf"):
+            raise ValueError(message)
+        return number
+
+    return _parse_seconds
 
 
 def limit(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:

@@ -38,6 +38,19 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["batchdrain.hooks.postgres", "batchdrain.hooks.queue"],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["batchdrain.sensors.queue_backlog"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["batchdrain.triggers.queue_backlog"],
+            }
+        ],
+        "queues": ["batchdrain.triggers.message_queue.BacklogMessageQueueProvider"],
         "notifications": ["batchdrain.notifications.webhook.WebhookNotifier"],
         "connection-types": [_postgres_connection(), _redis_connection()],
         "config": {

@@ -32,9 +32,12 @@ def test_every_option_is_documented():
 
 def test_every_module_and_class_that_it_names_exists():
     info = get_provider_info()
-    for kind in ("operators", "hooks"):
+    for kind in ("operators", "hooks", "sensors", "triggers"):
         for module in info[kind][0]["python-modules"]:
             importlib.import_module(module)
+    for path in (*info["queues"], *info["notifications"]):
+        module, _, name = path.rpartition(".")
+        assert getattr(importlib.import_module(module), name)
     for connection in info["connection-types"]:
         module, _, name = connection["hook-class-name"].rpartition(".")
         hook = getattr(importlib.import_module(module), name)
@@ -46,7 +49,7 @@ _SHOW = """
 import sys
 from airflow.cli import cli_parser
 
-for command in (["list"], ["get", "batchdrain"], ["hooks"], ["configs"]):
+for command in (["list"], ["get", "batchdrain"], ["hooks"], ["configs"], ["triggers"], ["queues"]):
     print("==", command[0])
     arguments = cli_parser.get_parser().parse_args(["providers", *command, "--output", "json"])
     arguments.func(arguments)
@@ -54,11 +57,11 @@ for command in (["list"], ["get", "batchdrain"], ["hooks"], ["configs"]):
 
 
 def test_airflow_shows_the_provider(airflow_home):
-    """`airflow providers list`, `get`, `hooks` and `configs`, in one process to save time."""
+    """`airflow providers list`, `get`, `hooks` and so on, in one process to save time."""
     done = subprocess.run(
         [sys.executable, "-c", _SHOW], capture_output=True, text=True, check=True, timeout=120
     )
-    _, listed, got, hooks, configs = done.stdout.split("== ")
+    _, listed, got, hooks, configs, triggers, queues = done.stdout.split("== ")
     assert '"batchdrain"' in listed
     assert '"0.1.0"' in got
     assert "batchdrain.hooks.postgres.BatchPostgresHook" in hooks
@@ -66,4 +69,6 @@ def test_airflow_shows_the_provider(airflow_home):
     assert "batchdrain_postgres" in hooks
     assert "batchdrain_redis" in hooks
     assert "batchdrain" in configs
+    assert "batchdrain.triggers.queue_backlog" in triggers
+    assert "batchdrain.triggers.message_queue.BacklogMessageQueueProvider" in queues
     assert "Deprecat" not in done.stderr
