@@ -72,7 +72,7 @@ def send(
 
     `meanwhile` is called once PostgreSQL has all of them, before its answers are waited for.
     Raises the first error that PostgreSQL reports, after all results have been taken in, so that
-    the connection can be rolled back.
+    the connection can be rolled back. What a signal handler raises meanwhile is raised, too.
     """
     cursors: list[psycopg.Cursor[Any]] = []
     failure: psycopg.Error | None = None
@@ -91,8 +91,20 @@ def send(
     except psycopg.Error as error:
         failure = failure or error
     if failure is not None:
-        raise failure
+        raise _interruption(failure) or failure
     return cursors
+
+
+def _interruption(failure: psycopg.Error) -> BaseException | None:
+    """Return what interrupted a pipeline, such as Airflow's execution_timeout.
+
+    psycopg then fails to leave the pipeline, and that failure is raised in its place: taken for a
+    lost connection, the interruption would be lost.
+    """
+    cause = failure.__context__
+    while isinstance(cause, (Exception, GeneratorExit)):
+        cause = cause.__context__
+    return cause
 
 
 class _RoundTrip(psycopg.Pipeline):

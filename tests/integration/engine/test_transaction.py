@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import psycopg
 import pytest
 from psycopg import errors
@@ -33,3 +37,29 @@ def test_the_error_that_aborted_the_pipeline_is_raised(
             send(connection, [BEGIN, *commands])
         roll_back(connection)
         assert connection.info.transaction_status.name == "IDLE"
+
+
+class TimeIsUpError(BaseException):
+    """Like Airflow's AirflowTaskTimeout, no Exception."""
+
+
+@pytest.mark.parametrize("place", ["waiting", "meanwhile"])
+def test_an_interruption_is_not_taken_for_a_failure_of_the_connection(
+    connection: psycopg.Connection[tuple[object, ...]], place: str
+) -> None:
+    """A signal handler raises, while PostgreSQL works or while other work is done meanwhile."""
+
+    def time_is_up(*_: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGUSR1, time_is_up)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1))
+    meanwhile = threading.Event().wait if place == "meanwhile" else None
+    timer.start()
+    try:
+        with pytest.raises(TimeIsUpError):
+            send(connection, [BEGIN, Command("SELECT pg_sleep(5)"), ROLLBACK], meanwhile)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+        connection.close()  # as a drain does: nothing more can be said over it
