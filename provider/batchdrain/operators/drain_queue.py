@@ -28,7 +28,7 @@ from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
-from batchdrain.operators.assets import table_asset, tables_alias
+from batchdrain.operators.assets import counts_of_run, table_asset, tables_alias
 from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_log import LogObserver
 from batchdrain.operators.outcome import failing_clearly
@@ -272,13 +272,20 @@ class DrainQueueOperator(BaseOperator):
     def _announce(
         self, context: Context, hook: BatchPostgresHook, table: Table, outcome: DrainOutcome
     ) -> None:
-        """Add the table's asset to the alias, so that DAGs scheduled on it start."""
+        """Add the table's asset to the alias, so that DAGs scheduled on it start.
+
+        Airflow passes on only what the try that succeeds has added, so it tells of earlier ones.
+        """
         aliases = [outlet for outlet in self.outlets if isinstance(outlet, AssetAlias)]
-        if not outcome.applied:
+        counts = _counts(outcome)
+        if context["ti"].try_number > 1:
+            run = run_of(context)
+            counts |= counts_of_run(hook.connect, run, outcome.queue, table.qualified_name)
+        if not counts["applied"]:
             return
         asset = table_asset(*hook.location(), table.schema, table.name)
         for alias in aliases:
-            context["outlet_events"][alias].add(asset, extra=_counts(outcome))
+            context["outlet_events"][alias].add(asset, extra=counts)
 
 
 def _size_in_words(limits: DrainLimits) -> str:

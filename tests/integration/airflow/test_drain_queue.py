@@ -82,6 +82,21 @@ def test_nothing_is_announced_when_nothing_was_applied(redis_client):
     assert not context["outlet_events"]
 
 
+def test_a_retry_announces_what_earlier_tries_of_its_run_have_applied(redis_client):
+    """Airflow drops what a try that fails has added; the earlier run has had its own event."""
+    push(redis_client, KEY, *(insert(id=n, name="n") for n in range(5)))
+    earlier = TaskStandIn(run_id="earlier")
+    drain(max_records=2, batch_size=2).execute(drain_context(earlier))
+    drain(max_records=2, batch_size=2).execute(drain_context())
+    retried = drain_context(TaskStandIn(try_number=2))
+    assert drain().execute(retried)["applied"] == 1
+    ((_, extra),) = retried["outlet_events"][tables_alias()].added
+    assert (extra["applied"], extra["batches"], extra["left"]) == (3, 2, 0)
+    nothing = drain_context(TaskStandIn(run_id="later", try_number=2))
+    drain().execute(nothing)
+    assert not nothing["outlet_events"]
+
+
 def test_another_table_can_be_named(redis_client, connection):
     connection.execute("CREATE TABLE elsewhere (id integer PRIMARY KEY, name text)")
     push(redis_client, KEY, insert(id=1, name="n"))
