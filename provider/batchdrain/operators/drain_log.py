@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 from batchdrain.drain import BatchReport
@@ -14,14 +15,47 @@ IDS_SHOWN = 10
 _ID_LENGTH = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one try has committed so far; `size` is the records' JSON in bytes."""
+
+    batches: int = 0
+    records: int = 0
+    applied: int = 0
+    refused: int = 0
+    size: int = 0
+
+    def plus(self, report: BatchReport) -> Tally:
+        """Return the tally with one more batch."""
+        result = report.result
+        return Tally(
+            self.batches + 1,
+            self.records + len(result.results),
+            self.applied + result.applied,
+            self.refused + result.refused,
+            self.size + report.size,
+        )
+
+    def sentence(self) -> str:
+        """Say it, as the end of a line that tells of a failure."""
+        if not self.batches:
+            return "; this try has committed nothing"
+        return (
+            f"; this try has committed {self.batches} batches: {self.applied} applied, "
+            f"{self.refused} refused"
+        )
+
+
 class LogObserver:
     """Writes a drain's batches and notes; row values never, record ids only for refused records."""
 
     def __init__(self, log: logging.Logger | Any) -> None:
         self._log = log
+        self.tally = Tally()
 
     def batch(self, report: BatchReport) -> None:
         """Write one line for a committed batch, and a folded group if records were refused."""
+        self.tally = self.tally.plus(report)
         result = report.result
         isolated = ", isolated" if result.isolated else ""
         rate = len(result.results) / report.seconds if report.seconds else 0.0

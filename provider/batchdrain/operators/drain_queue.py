@@ -30,7 +30,7 @@ from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.assets import counts_of_run, table_asset, tables_alias
 from batchdrain.operators.backoff import retry_arguments
-from batchdrain.operators.drain_log import LogObserver
+from batchdrain.operators.drain_log import LogObserver, Tally
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.parent_wait import read_positions, wait_for_parents
 from batchdrain.operators.reference_retry import retry_references
@@ -134,6 +134,7 @@ class DrainQueueOperator(BaseOperator):
         self._killed = False
         self._stop: StopSignal | None = None
         self._engine: BatchEngine | None = None
+        self._observer: LogObserver | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Drain the queue and return the counts of this try.
@@ -141,10 +142,10 @@ class DrainQueueOperator(BaseOperator):
         Raises AirflowFailException with a sentence when trying again would not help, otherwise
         AirflowException; what was committed before stays committed.
         """
-        with failing_clearly(self.log, self.queue_key):
+        with failing_clearly(self.log, self.queue_key, lambda: self._tally().sentence()):
             outcome = self._drain(context)
             if outcome.ending is Ending.STOPPED and outcome.left:
-                raise TransientError(f"stopped from outside: {outcome.sentence()}")
+                raise TransientError(f"stopped from outside, {outcome.left} left in the queue")
             self.log.info("%s", outcome.sentence())
         return _counts(outcome)
 
@@ -159,6 +160,9 @@ class DrainQueueOperator(BaseOperator):
         if self._engine is not None:
             threading.Thread(target=self._engine.cancel, daemon=True).start()
 
+    def _tally(self) -> Tally:
+        return Tally() if self._observer is None else self._observer.tally
+
     def _drain(self, context: Context) -> DrainOutcome:
         params = context["params"]
         key = QueueKey.parse(self.queue_key, options.PREFIX.read(self.prefix))
@@ -169,7 +173,7 @@ class DrainQueueOperator(BaseOperator):
             options.POSTGRES_CONN_ID.read(self.postgres_conn_id), settings=settings
         )
         redis_hook = RedisQueueHook(options.REDIS_CONN_ID.read(self.redis_conn_id))
-        observer = LogObserver(self.log)
+        observer = self._observer = LogObserver(self.log)
         self.log.info(
             "%s at %s into %s at %s, %s records a batch",
             self.queue_key,

@@ -190,8 +190,8 @@ def test_a_killed_drain_ends_within_four_seconds_and_keeps_what_it_has_not_appli
     assert time.monotonic() - started < 5.0
     assert not isinstance(failed.value, AirflowFailException)
     last = capsys.readouterr().out.splitlines()[-1]
-    assert f"{KEY}: failed for now: stopped from outside" in last
-    assert "5 left" in last
+    assert f"{KEY}: failed for now: stopped from outside, 5 left in the queue" in last
+    assert "this try has committed nothing" in last
     assert redis_client.xlen(KEY) == 5
     assert connection.execute("SELECT count(*) FROM things").fetchone() == (0,)
     drain().execute(drain_context(TaskStandIn(try_number=2)))
