@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from batchdrain.engine.catalog import read_table
+from batchdrain.engine.catalog import Table, read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.records import BatchResult, Record
 from batchdrain.engine.refused_records import (
@@ -70,7 +70,8 @@ class Redrive:
     """Works on the refused records of one table.
 
     A record is applied, and its row told so, in one transaction that fails when the row was
-    resolved meanwhile: so a killed task, or two at once, apply nothing twice.
+    resolved meanwhile: so a killed task, or two at once, apply nothing twice. `table` is None
+    before its catalog entry was read.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Redrive:
         self._name = table
         self._settings = settings
         self._run = run
+        self.table: Table | None = None
         self._mark = f"redrive {secrets.token_hex(8)} "
         self._applying: psycopg.Connection[Any] | None = None
 
@@ -182,7 +184,7 @@ class Redrive:
         return _tell_rows
 
     def _records(self, connection: psycopg.Connection[Any]) -> RefusedRecords:
-        table = read_table(connection, self._name, self._settings.scope)
+        self.table = table = read_table(connection, self._name, self._settings.scope)
         unknown = sorted({scope.member for scope in table.scope} - _KNOWN_MEMBERS)
         if unknown:
             raise ConfigurationError(

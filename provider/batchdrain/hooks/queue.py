@@ -86,6 +86,14 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
         """Return the connection's id and the server, for logs; it holds no secret."""
         return shown_address(self.get_connection(self.redis_conn_id))
 
+    def location(self) -> tuple[str, int, int]:
+        """Return host, port and database number as the connection gives them.
+
+        Raises ConfigurationError if the database is no whole number.
+        """
+        connection = self.get_connection(self.redis_conn_id)
+        return connection.host or "localhost", connection.port or 6379, _database(connection)
+
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the server answers; Airflow's Test button shows the sentence."""
         try:

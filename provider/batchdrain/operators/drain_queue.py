@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias, BaseOperator, Context
 
@@ -31,11 +31,15 @@ from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.assets import counts_of_run, table_asset, tables_alias
 from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_log import LogObserver, Tally
+from batchdrain.operators.lineage import Flow, lineage_of
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.parent_wait import read_positions, wait_for_parents
 from batchdrain.operators.reference_retry import retry_references
 from batchdrain.operators.slot_watch import SlotWatch
 from batchdrain.queues.keys import QueueKey
+
+if TYPE_CHECKING:
+    from batchdrain.operators.lineage import Lineage
 
 RETRIES = 5
 _FIRST_BATCH = 1000
@@ -134,6 +138,7 @@ class DrainQueueOperator(BaseOperator):
         self._killed = False
         self._stop: StopSignal | None = None
         self._engine: BatchEngine | None = None
+        self._flow: Flow | None = None
         self._observer: LogObserver | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -159,6 +164,11 @@ class DrainQueueOperator(BaseOperator):
             self._stop.set()
         if self._engine is not None:
             threading.Thread(target=self._engine.cancel, daemon=True).start()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
+        """Tell OpenLineage the queue, the table and the counts of this try, failed or not."""
+        del task_instance
+        return lineage_of(self._flow, self._tally())
 
     def _tally(self) -> Tally:
         return Tally() if self._observer is None else self._observer.tally
@@ -190,6 +200,8 @@ class DrainQueueOperator(BaseOperator):
             left_push = options.LEFT_PUSH.read(self.left_push).covers(key.table_name)
             queue = redis_hook.open_queue(self.queue_key, left_push=left_push)
             table = self._prepare(context, postgres_hook, name, observer)
+            where = postgres_hook.location(), redis_hook.location()
+            self._flow = Flow(table, *where, self.queue_key)
             self._retry_references(context, postgres_hook, name)
             self._engine = engine
             try:

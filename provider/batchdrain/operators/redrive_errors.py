@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from airflow.sdk import BaseOperator, Context
@@ -17,10 +17,14 @@ from batchdrain.engine.refused_records import Choice, RefusedRecord
 from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.operators.action_param import chosen_action
-from batchdrain.operators.drain_log import shown
+from batchdrain.operators.drain_log import Tally, shown
 from batchdrain.operators.drain_queue import run_of
+from batchdrain.operators.lineage import Flow, lineage_of
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.text_table import aligned
+
+if TYPE_CHECKING:
+    from batchdrain.operators.lineage import Lineage
 
 REDRIVE_ACTIONS = ("inspect", "redrive", "discard")
 """What may be done to refused records."""
@@ -58,6 +62,8 @@ class RedriveErrorsOperator(BaseOperator):
         self.tables = tables
         self.postgres_conn_id = postgres_conn_id
         self._stop = StopSignal()
+        self._flow: Flow | None = None
+        self._tally = Tally()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do it, and return the action and how many records it concerned.
@@ -82,6 +88,9 @@ class RedriveErrorsOperator(BaseOperator):
                 counts = {"discarded": redrive.discard(choice, most)}
             else:
                 counts = self._redrive(redrive, choice, most, _patch(params))
+                self._tally = Tally(applied=counts["applied"], refused=counts["refused again"])
+                if redrive.table is not None:
+                    self._flow = Flow(redrive.table, hook.location())
             told = ", ".join(f"{count} {what}" for what, count in counts.items())
             self.log.info("%s %s: %s", action, table, told)
         return {"action": action, "table": table, **counts}
@@ -89,6 +98,11 @@ class RedriveErrorsOperator(BaseOperator):
     def on_kill(self) -> None:
         """Have the work end at its next batch."""
         self._stop.set()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
+        """Tell OpenLineage the tables and the counts; looking and discarding move no records."""
+        del task_instance
+        return lineage_of(self._flow, self._tally)
 
     def _redrive(
         self, redrive: Redrive, choice: Choice, most: int, patch: Patch | None
