@@ -5,6 +5,7 @@ It works on a target database and a Redis database of its own, on the servers of
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,10 +31,15 @@ from batchdrain.dags.factory import build_drain_dag
 dag = build_drain_dag("drain_tables", schedule=None)  # an Airflow DAG that tests alone start
 """
 SCHEMA = Path(batchdrain.__path__[0]) / "demo" / "schema.sql"
+VIEWER = "viewer"
+"""A user who may look at everything and change nothing; Airflow makes the password."""
 OPTIONS: dict[str, dict[str, object]] = {
     "batchdrain": {"tables": ", ".join(TABLES)},
     "dag_processor": {"refresh_interval": 2, "min_file_process_interval": 2},
-    "core": {"dags_are_paused_at_creation": False},
+    "core": {
+        "dags_are_paused_at_creation": False,
+        "simple_auth_manager_users": f"admin:admin,{VIEWER}:viewer",
+    },
 }
 
 
@@ -49,6 +55,11 @@ class RunningAirflow:
     def client(self) -> AirflowClient:
         """The REST API."""
         return self.server.client
+
+    def viewer(self) -> AirflowClient:
+        """Return the REST API as VIEWER."""
+        passwords = json.loads((self.server.home / "passwords.json").read_text(encoding="utf-8"))
+        return AirflowClient(self.server.url, VIEWER, passwords[VIEWER])
 
     def add_dag(self, dag_id: str, text: str) -> None:
         """Serve one more DAG file, and return when its DAG can be run."""

@@ -287,6 +287,15 @@ ALERT_OLDEST: Option[float | None] = Option(
     "300",
     values.limit(values.seconds),
 )
+REDRIVE_DAG: Option[str] = Option(
+    "redrive_dag",
+    "The DAG that applies refused records again, made by ``build_redrive_dag``; the page of "
+    "refused records leads there, if it exists.",
+    "string",
+    "redrive_errors",
+    "redrive_orders",
+    values.name,
+)
 
 OPTIONS: tuple[Option[Any], ...] = (
     TABLES,
@@ -320,6 +329,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     ALERT_ISOLATED_SHARE,
     ALERT_BACKLOG,
     ALERT_OLDEST,
+    REDRIVE_DAG,
 )
 
 

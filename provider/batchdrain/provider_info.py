@@ -51,6 +51,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "queues": ["batchdrain.triggers.message_queue.BacklogMessageQueueProvider"],
+        "extra-links": ["batchdrain.operators.refused_link.RefusedRecordsLink"],
         "notifications": ["batchdrain.notifications.webhook.WebhookNotifier"],
         "connection-types": [_postgres_connection(), _redis_connection()],
         "config": {

@@ -35,6 +35,7 @@ from batchdrain.operators.lineage import Flow, lineage_of
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.parent_wait import read_positions, wait_for_parents
 from batchdrain.operators.reference_retry import retry_references
+from batchdrain.operators.refused_link import RefusedRecordsLink
 from batchdrain.operators.slot_watch import SlotWatch
 from batchdrain.queues.keys import QueueKey
 
@@ -78,6 +79,7 @@ class DrainQueueOperator(BaseOperator):
         "max_refused_share",
         "statement_style",
     )
+    operator_extra_links = (RefusedRecordsLink(),)
     ui_color = "#cfe8d5"
 
     def __init__(

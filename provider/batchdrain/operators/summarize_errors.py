@@ -24,6 +24,7 @@ from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.alerts import Thresholds, Waiting, crossed
 from batchdrain.operators.drain_log import shown
 from batchdrain.operators.outcome import failing_clearly
+from batchdrain.operators.refused_link import RefusedRecordsLink
 from batchdrain.operators.text_table import aligned
 from batchdrain.operators.waiting import waiting_in
 
@@ -52,6 +53,7 @@ class SummarizeErrorsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("tables", "prefix", "postgres_conn_id", "redis_conn_id")
+    operator_extra_links = (RefusedRecordsLink(),)
     ui_color = "#f6e3c5"
 
     def __init__(
