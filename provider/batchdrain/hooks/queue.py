@@ -10,7 +10,7 @@ from airflow.providers.redis.hooks.redis import RedisHook
 
 from batchdrain.errors import BatchdrainError
 from batchdrain.hooks.connection import ConnectionLookup
-from batchdrain.hooks.redis_client import blocking_client, shown_address
+from batchdrain.hooks.redis_client import blocking_client, database_number, shown_address
 from batchdrain.queues.backlog import Backlog, backlogs
 from batchdrain.queues.failures import translated
 from batchdrain.queues.opening import open_queue, scan_keys
@@ -92,7 +92,7 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
         Raises ConfigurationError if the database is no whole number.
         """
         connection = self.get_connection(self.redis_conn_id)
-        return connection.host or "localhost", connection.port or 6379, _database(connection)
+        return connection.host or "localhost", connection.port or 6379, database_number(connection)
 
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the server answers; Airflow's Test button shows the sentence."""

@@ -32,7 +32,7 @@ def blocking_client(connection: Connection) -> Any:
     """
     options = {**_options(connection), "retry": Retry(_backoff(), _retries(connection))}
     if not _is_cluster(connection):
-        return redis.Redis(db=_database(connection), **options)
+        return redis.Redis(db=database_number(connection), **options)
     nodes: list[Any] = [
         ClusterNode(host, port)  # type: ignore[no-untyped-call]
         for host, port in _startup_nodes(connection)
@@ -48,7 +48,7 @@ def async_client(connection: Connection) -> Any:
     """
     options = {**_options(connection), "retry": AsyncRetry(_backoff(), _retries(connection))}
     if not _is_cluster(connection):
-        return asyncio.Redis(db=_database(connection), **options)
+        return asyncio.Redis(db=database_number(connection), **options)
     nodes = [AsyncClusterNode(host, port) for host, port in _startup_nodes(connection)]
     return asyncio.RedisCluster(startup_nodes=nodes, **options)
 
@@ -101,7 +101,7 @@ def _encryption(connection: Connection) -> dict[str, Any]:
     return options
 
 
-def _database(connection: Connection) -> int:
+def database_number(connection: Connection) -> int:
     """Read the database number from the extra field `db`, or from the URL's path as redis:// does.
 
     Raises ConfigurationError if it is no whole number.
