@@ -12,6 +12,7 @@ import redis
 from batchdrain.errors import HandedOverError, QueueRewoundError, TransientError
 from batchdrain.queues import list_scripts as scripts
 from batchdrain.queues.blocking import longest_block
+from batchdrain.queues.chunks import ChunkSize
 from batchdrain.queues.failures import translated
 from batchdrain.queues.list_keys import ListFacts, ListKeys, number_of
 from batchdrain.queues.list_standing import standing_of
@@ -57,6 +58,7 @@ class ListQueue:
         self._keys = ListKeys(key)
         self._max_bytes = max_bytes
         self._oldest_end = "RIGHT" if left_push else "LEFT"
+        self._chunk = ChunkSize()
         self._owner = ""
 
     @property
@@ -123,22 +125,17 @@ class ListQueue:
     def peek(self, limit: int, after: str) -> Sequence[Message]:
         """Show at most `limit` messages behind the position `after`, oldest first.
 
-        Those in flight come first; the others have no ids yet.
+        Those in flight come first; the others have no ids yet. Stops early when the messages' bytes
+        reach the queue's `max_bytes`.
         """
-        number, place = as_numbers(after)
-        messages: list[Message] = []
         with self._errors():
-            flying = sorted(n for n in self._look(number).in_flight if n >= number)
-            for n in flying:
-                begin = place if n == number else 0
-                bodies = self._elements(self._keys.in_flight(n), begin, limit - len(messages))
-                messages += [Message(f"{n}-{m}", body) for m, body in enumerate(bodies, begin + 1)]
-            left = limit - len(messages)
-            if self._oldest_end == "LEFT":
-                waiting = self._elements(self.key, 0, left)
-            else:
-                waiting = self._elements(self.key, -left, left)[::-1]
-        return [*messages, *(Message("", body) for body in waiting)]
+            for _ in range(_LOOKS):
+                facts = self._look(as_numbers(after)[0])
+                messages = self._behind(after, facts, limit)
+                # Elements that were claimed meanwhile may be missing from what was read.
+                if self._numbers()[0] == facts.counter:
+                    return messages
+        raise TransientError(f"{self.key} is claimed faster than it can be read; try again")
 
     def settle(self, upto: str, ids: Sequence[str]) -> int:
         """Remove the in-flight lists of applied messages; `upto` is the committed position.
@@ -191,11 +188,38 @@ class ListQueue:
     def _run(self, script: str, keys: Sequence[str], values: Sequence[str | int]) -> Any:
         return self._client.eval(script, len(keys), *keys, *map(str, values))
 
-    def _elements(self, key: str, begin: int, count: int) -> list[bytes]:
-        if count <= 0:
-            return []
-        answer: Any = self._client.lrange(key, begin, begin + count - 1)
-        return list(answer)
+    def _behind(self, after: str, facts: ListFacts, limit: int) -> list[Message]:
+        """Read what is behind a position: first what is in flight, then what nobody has claimed."""
+        number, place = as_numbers(after)
+        messages: list[Message] = []
+        room = self._max_bytes
+        for n in sorted(n for n in facts.in_flight if n >= number):
+            begin = place if n == number else 0
+            bodies = self._elements(self._keys.in_flight(n), begin, limit - len(messages), room)
+            room -= sum(map(len, bodies))
+            messages += [Message(f"{n}-{m}", body) for m, body in enumerate(bodies, begin + 1)]
+        left, from_right = limit - len(messages), self._oldest_end == "RIGHT"
+        waiting = self._elements(self.key, 0, left, room, from_right=from_right)
+        return [*messages, *(Message("", body) for body in waiting)]
+
+    def _elements(
+        self, key: str, begin: int, count: int, room: int, *, from_right: bool = False
+    ) -> list[bytes]:
+        """Read at most `count` elements from place `begin` on, until they fill `room` bytes."""
+        elements: list[bytes] = []
+        while len(elements) < count and room > 0:
+            wanted = min(count - len(elements), self._chunk.most(room))
+            first, last = begin + len(elements), begin + len(elements) + wanted - 1
+            if from_right:
+                first, last = -last - 1, -first - 1
+            answer: Any = self._client.lrange(key, first, last)
+            sizes = [len(element) for element in answer]
+            self._chunk.learn(sizes)
+            room -= sum(sizes)
+            elements += reversed(answer) if from_right else answer
+            if len(answer) < wanted:
+                break
+        return elements
 
     def _numbers(self) -> tuple[int | None, int | None]:
         """Return the counter, and up to which number everything is settled."""

@@ -97,7 +97,8 @@ class Queue(Protocol):
     def peek(self, limit: int, after: str) -> Sequence[Message]:
         """Show at most `limit` messages behind the position `after`, oldest first, and claim none.
 
-        A message that has no id before it is claimed has the empty one.
+        Stops early as a claim does. A message that has no id before it is claimed has the empty
+        one.
         """
         ...
 

@@ -6,11 +6,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import pytest
 import redis
 
-from batchdrain.errors import ConfigurationError
+from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.queues.list import ListQueue
 from batchdrain.queues.message_ids import as_numbers
 from batchdrain.queues.queue import START, Message, Queue, Standing
@@ -226,6 +227,46 @@ class TestPeek:
 
     def test_of_an_empty_queue_shows_nothing(self, queue: Queue) -> None:
         assert not queue.peek(5, START)
+
+    def test_shows_many_in_their_order(self, queue: Queue, push: Push) -> None:
+        push(*numbered(1_000))
+        assert bodies(queue.peek(999, START)) == numbered(999)
+        assert bodies(queue.peek(2_000, START)) == numbered(1_000)
+
+    def test_ends_within_a_chunk_of_its_bytes(self, reopen: Open, push: Push) -> None:
+        """A claim in flight counts, too: looking must not fill the memory."""
+        queue = reopen(max_bytes=100_000)
+        push(*[b"x" * 10_000 for _ in range(200)])
+        assert 10 <= len(queue.peek(1_000, START)) <= 18
+        claimed = queue.claim(5, START)
+        assert ids(queue.peek(1_000, START))[: len(claimed)] == ids(claimed)
+        assert len(queue.peek(1_000, START)) <= 11
+
+    def test_shows_no_gap_while_another_claims(
+        self, queue: Queue, reopen: Open, push: Push
+    ) -> None:
+        """What is claimed between two steps of a look is in flight, and is shown all the same."""
+        push(*numbered(1_000))
+        claimer = reopen()
+
+        def claim_all() -> None:
+            after = START
+            while claimed := claimer.claim(20, after):
+                after = claimed[-1].id
+                time.sleep(0.003)
+
+        claiming = threading.Thread(target=claim_all)
+        claiming.start()
+        looks = 0
+        try:
+            while claiming.is_alive():
+                with suppress(TransientError):
+                    assert bodies(queue.peek(200, START)) == numbered(200)
+                    looks += 1
+        finally:
+            claiming.join()
+        assert bodies(queue.peek(200, START)) == numbered(200)
+        assert looks
 
 
 class TestGiveBack:
