@@ -4,7 +4,8 @@ Arguments: PostgreSQL's URL, Redis' URL, the point, how many times it is passed 
 kind of the queue. Writes `paused` at the point and reads a line there; at its end writes the
 ending, or the error's class. Where the point is about giving back, the drain stops after its second
 batch; with `lagging` before the point it can't settle anything. With the point `memory` it writes,
-before the ending, the most memory in KiB that it had needed after ten batches and at its end.
+before the ending, the most memory in KiB that it had needed after ten batches and at its end. With
+the point `rehearsal` it writes `begins`, and tries what it would do instead of doing it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from batchdrain.drain import BatchReport, StopSignal, drain
+from batchdrain.drain import BatchReport, StopSignal, drain, rehearse
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import Move, Position
 from batchdrain.engine.records import BatchResult, Malformed, Record
@@ -150,6 +151,10 @@ def main(postgres: str, redis: str, point: str, spared: str, kind: str) -> None:
             if point == "memory":
                 outcome = drain(queue, engine, observer=Notes(measure, keep=False))
                 say(str(memory()))
+            elif point == "rehearsal":
+                say("begins")
+                say(rehearse(queue, engine).sentence())
+                return
             elif point.endswith("giving back"):
                 outcome = drain(
                     queue, engine, limits=QUICK, stop=stop, observer=Notes(stop_after_two)

@@ -3,6 +3,7 @@
 from batchdrain.drain.intake import MessageFormat
 from batchdrain.drain.linger import Linger
 from batchdrain.drain.loop import drain
+from batchdrain.drain.rehearsal import Rehearsal, rehearse
 from batchdrain.drain.report import (
     BatchReport,
     DrainLimits,
@@ -20,6 +21,8 @@ __all__ = [
     "Ending",
     "Linger",
     "MessageFormat",
+    "Rehearsal",
     "StopSignal",
     "drain",
+    "rehearse",
 ]

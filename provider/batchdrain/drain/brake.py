@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from batchdrain.drain.report import DrainLimits
 from batchdrain.engine.records import BatchResult
 from batchdrain.errors import BrakeError
 
@@ -45,3 +46,28 @@ class Brake:
         """Remember a committed batch."""
         self._records += len(result.results)
         self._refused += result.refused
+
+
+def foreseen(limits: DrainLimits, result: BatchResult) -> str | None:
+    """Say what the brake of a drain would say that begins with these records; None: nothing.
+
+    They are looked at in batches as large as the drain's first.
+    """
+    brake = Brake(limits.max_refused_share, limits.brake_after)
+    size = limits.batch_records
+    for begin in range(0, len(result.results), size):
+        part = result.results[begin : begin + size]
+        batch = BatchResult(part, sum(not entry.applied for entry in part))
+        try:
+            brake.judge(batch)
+        except BrakeError as error:
+            return str(error)
+        brake.count(batch)
+    records = len(result.results)
+    if records >= limits.brake_after or result.refused <= limits.max_refused_share * records:
+        return None
+    return (
+        f"the brake: {result.refused} of {records} records would be refused, more than "
+        f"max_refused_share={limits.max_refused_share:g} allows; it acts once a drain has seen "
+        f"brake_after={limits.brake_after} records, so fewer would all be consumed"
+    )

@@ -29,6 +29,7 @@ from batchdrain.drain.report import (
     Silent,
     StopSignal,
 )
+from batchdrain.drain.rewind import reason_to_stop
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import Move
 from batchdrain.engine.records import BatchResult
@@ -149,13 +150,7 @@ class _Drain:
             return True
         self._hold.take(self._position)
         standing = self._queue.standing(start.position, start.accounted)
-        rewound = standing.rewound
-        if start.rewound and not rewound:
-            rewound = (
-                f"Queue {self._queue.key} held less than PostgreSQL has applied when a drain "
-                "looked at it, and nobody has accepted that: use Param accept_rewound once you "
-                "know why."
-            )
+        rewound = reason_to_stop(self._queue.key, start, standing)
         if rewound:
             if not accept_rewound:
                 self._engine.mark_rewound()

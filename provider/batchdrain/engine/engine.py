@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,9 +13,10 @@ import psycopg
 from batchdrain.engine import batch_log
 from batchdrain.engine.attempt import Attempt
 from batchdrain.engine.batch_log import BatchEntry
-from batchdrain.engine.catalog import Cutting, read_table
+from batchdrain.engine.catalog import Cutting, Table, read_table
 from batchdrain.engine.error_table import ErrorTable
-from batchdrain.engine.position import Ledger, Move, Position, create_state
+from batchdrain.engine.glance import passing_state
+from batchdrain.engine.position import Ledger, Move, Position, create_state, positions
 from batchdrain.engine.records import BatchResult, Malformed, Record
 from batchdrain.engine.run import Run
 from batchdrain.engine.session import Session
@@ -22,11 +24,15 @@ from batchdrain.engine.settings import EngineSettings
 from batchdrain.engine.sifting import Sifter
 from batchdrain.engine.statements.styles import open_style
 from batchdrain.engine.target import Judge, PreparedBatch, StaleTableError, Target
-from batchdrain.engine.transaction import settings_command
+from batchdrain.engine.transaction import Command, send, settings_command
 from batchdrain.errors import SystemicError, TransientError
 
 _REREADS = 3
 """How often a batch is planned anew because its table changed under it."""
+
+
+class _RehearsedError(Exception):
+    """Ends a rehearsal where a batch would be committed."""
 
 
 class BatchEngine:
@@ -81,17 +87,50 @@ class BatchEngine:
         """
         where = None if move is None else (self._ledger(), move)
         given = batch if isinstance(batch, PreparedBatch) else PreparedBatch(batch)
+        return self._apply(given, where, judge or _accept_all, meanwhile)
 
+    def rehearse(self, records: Sequence[Record | Malformed]) -> BatchResult:
+        """Return what `apply` would, and roll back all that it took to find out.
+
+        Neither position nor `batch_log` is touched, so that a drain which owns the queue is not
+        held up by them. Refused records are written to the error table, which is created where it
+        is missing, and rolled back with the rest. Sequences advance all the same. Raises as `apply`
+        does.
+        """
+        found: list[BatchResult] = []
+
+        def _stop(result: BatchResult) -> None:
+            found.append(result)
+            raise _RehearsedError
+
+        self._target = None
+        try:
+            with suppress(_RehearsedError):
+                self._apply(PreparedBatch(records), None, _stop, None, keep=False)
+        finally:
+            # It may know of an error table that is not there any more.
+            self._target = None
+        return found[0]
+
+    def _apply(
+        self,
+        given: PreparedBatch,
+        where: tuple[Ledger, Move] | None,
+        judge: Judge,
+        meanwhile: Callable[[], None] | None,
+        *,
+        keep: bool = True,
+    ) -> BatchResult:
         def _attempt(connection: psycopg.Connection[Any]) -> BatchResult:
             for _ in range(_REREADS):
-                target = self._aimed(connection)
+                target = self._aimed(connection, keep=keep)
                 prepared = given if given.by is target else target.prepare(given.records)
                 try:
                     return target.apply(
                         connection,
                         prepared,
                         where,
-                        judge or _accept_all,
+                        judge,
                         self._committing,
                         meanwhile,
                     )
@@ -119,6 +158,19 @@ class BatchEngine:
             return self._ledger().take(connection, baseline)
 
         return self._session.speak(_take)
+
+    def look(self) -> Position | None:
+        """Return where the queue stands, None before its first drain; own nothing, leave nothing.
+
+        Raises ConfigurationError when a drain could not keep its position, otherwise as `apply`.
+        """
+
+        def _look(connection: psycopg.Connection[Any]) -> Position | None:
+            queue = self._ledger().queue
+            with passing_state(connection, self._settings.lock_timeout):
+                return positions(connection, [queue]).get(queue)
+
+        return self._session.speak(_look)
 
     def committed(self, move: Move) -> bool:
         """Whether the batch with this move was committed, asked after a TransientError.
@@ -206,7 +258,8 @@ class BatchEngine:
             self._owned = Ledger(self._queue, secrets.token_hex(16), self._run)
         return self._owned
 
-    def _aimed(self, connection: psycopg.Connection[Any]) -> Target:
+    def _aimed(self, connection: psycopg.Connection[Any], *, keep: bool = True) -> Target:
+        """Return what the table is now; without `keep` no error table is left that was missing."""
         if self._target is None:
             table = read_table(connection, self.table_name, self._settings.scope)
             opening = settings_command(
@@ -218,7 +271,11 @@ class BatchEngine:
             self._target = Target(
                 table,
                 self._settings.scope,
-                ErrorTable.open(connection, table),
+                (
+                    ErrorTable.open(connection, table)
+                    if keep
+                    else _passing_errors(connection, table, opening)
+                ),
                 Attempt(
                     open_style(self._settings.statement_style, table),
                     Sifter(table),
@@ -234,6 +291,15 @@ class BatchEngine:
 
     def _committing(self, result: BatchResult) -> None:
         self._unconfirmed = result
+
+
+def _passing_errors(
+    connection: psycopg.Connection[Any], table: Table, opening: Command
+) -> ErrorTable:
+    """Open a table's error table, as a drain would, and leave none that was missing."""
+    with connection.transaction(force_rollback=True):
+        send(connection, [opening])
+        return ErrorTable.open(connection, table)
 
 
 def _accept_all(result: BatchResult) -> None:

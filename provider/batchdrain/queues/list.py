@@ -97,6 +97,10 @@ class ListQueue:
             self._give_back(position, accept=True)
         return position, 0
 
+    def accepted_from(self, position: str) -> str:
+        """Return `position`, from which an accepted queue goes on."""
+        return position
+
     def take(self, owner: str) -> None:
         """Let only the drain with this token claim, settle, give back and accept from now on."""
         self._owner = owner

@@ -77,6 +77,10 @@ class Queue(Protocol):
         """
         ...
 
+    def accepted_from(self, position: str) -> str:
+        """Return the position that `accepted` would return, and accept nothing."""
+        ...
+
     def take(self, owner: str) -> None:
         """Let only the drain with this token claim, settle, give back and accept from now on.
 

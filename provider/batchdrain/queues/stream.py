@@ -132,6 +132,10 @@ class StreamQueue:
             position = census.newest or START
         return position, facts.added - (facts.length - census.upto)
 
+    def accepted_from(self, position: str) -> str:
+        """Return the position from which an accepted queue goes on; accepting changes no entry."""
+        return self.accepted(position)[0]
+
     def take(self, owner: str) -> None:
         """Do nothing: entries are read where they are, whoever reads them."""
 

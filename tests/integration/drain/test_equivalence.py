@@ -1,5 +1,7 @@
 """A drain leaves and refuses what applying the queue's records one at a time would (SEMANTICS, §1).
 
+And a dry run foretells it.
+
 Records travel in messages of one or many, compressed or not, through a stream or a list, and are
 applied in batches of any size. `-m long` tries 2,000 queues for each style and kind of queue.
 """
@@ -18,14 +20,14 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchdrain.drain import DrainLimits, Ending, drain
+from batchdrain.drain import DrainLimits, Ending, drain, rehearse
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import create_state
 from batchdrain.engine.settings import STATEMENT_STYLES, EngineSettings
 from batchdrain.queues.list import ListQueue
 from batchdrain.queues.stream import StreamQueue
 from changes import changes, quick, thorough
-from copies import Copies
+from copies import Copies, agreed
 from oracle import ANY, Change
 from table_cases import CASES, TableCase
 
@@ -140,9 +142,13 @@ def _compare(
             client.xadd(key, {"data": message})
         else:
             client.rpush(key, message)
+    told = rehearse(KINDS[kind](client, key), engine)
+    copies.check_rows()
     limits = DrainLimits(batch_records=backlog.batch_records, max_refused_share=1.0)
     outcome = drain(KINDS[kind](client, key), engine, limits=limits)
-    verdicts = [verdict for verdict in copies.verdicts(backlog.records) if verdict is not None]
+    everything = copies.verdicts(backlog.records)
+    assert list(map(agreed, told.result.results, everything)) == everything
+    verdicts = [verdict for verdict in everything if verdict is not None]
     copies.check_rows()
     assert (outcome.ending, outcome.left) == (Ending.EMPTY, 0)
     assert (outcome.records, outcome.refused) == (len(backlog.records), len(verdicts))
