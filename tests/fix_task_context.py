@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass
 class TaskStandIn:
-    """What our operators ask of a task instance; `others` holds states by run id and task."""
+    """What our operators ask of a task instance.
+
+    `others` holds states by run id and task, `returned` what tasks of the run have returned.
+    """
 
     dag_id: str = "test_dag"
     run_id: str = "test_run"
@@ -20,6 +23,13 @@ class TaskStandIn:
     others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     waiting: int = 0
     pushed: dict[str, Any] = field(default_factory=dict)
+    returned: Mapping[str, Any] = field(default_factory=dict)
+
+    def xcom_pull(self, task_ids: str | list[str]) -> Any:
+        """Return what a task has returned, or a list of what the mapped tasks have."""
+        if isinstance(task_ids, str):
+            return self.returned.get(task_ids)
+        return [value for task_id in task_ids for value in self.returned.get(task_id, [None])]
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Keep what is pushed."""

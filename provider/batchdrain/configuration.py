@@ -206,6 +206,14 @@ BRAKE_AFTER: Option[int] = Option(
     "200",
     values.integer(1),
 )
+DRY_RUN_LIMIT: Option[int] = Option(
+    "dry_run_limit",
+    "The most records of a queue that a dry run tries. They lock their rows until it is over.",
+    "integer",
+    "1000",
+    "200",
+    values.integer(1),
+)
 REFERENCE_RETRIES: Option[int] = Option(
     "reference_retries",
     "How often later drains of a queue try its records again that a foreign key refused, because "
@@ -320,6 +328,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     MAX_SECONDS,
     MAX_REFUSED_SHARE,
     BRAKE_AFTER,
+    DRY_RUN_LIMIT,
     REFERENCE_RETRIES,
     SCOPE,
     STATEMENT_STYLE,

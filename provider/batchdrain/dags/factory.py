@@ -40,6 +40,8 @@ each of them exactly once.
 - `all_drained` makes the run fail if a drain has failed.
 - `watch_pool`, where the drains have a pool of their own, tells when they get no slot of it.
 
+Trigger it with **Dry run** to see what would be applied and refused; nothing is changed then.
+
 A drain that fails changes nothing but what it has already committed; its retry goes on from there.
 """
 
@@ -68,6 +70,7 @@ def build_drain_dag(
     max_seconds: float | None = None,
     max_refused_share: float | None = None,
     reference_retries: int | None = None,
+    dry_run_limit: int | None = None,
     left_push: bool | str | Sequence[str] | None = None,
     scope: Mapping[str, str] | str | None = None,
     statement_style: str | None = None,
@@ -97,6 +100,7 @@ def build_drain_dag(
         "max_seconds": max_seconds,
         "max_refused_share": max_refused_share,
         "reference_retries": reference_retries,
+        "dry_run_limit": dry_run_limit,
         "left_push": left_push,
         "scope": scope,
         "statement_style": statement_style,

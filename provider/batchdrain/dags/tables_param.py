@@ -8,12 +8,15 @@ from batchdrain.allow_list import AllowList
 
 
 def tables_param(allowed: AllowList | None, description: str) -> Param:
-    """Return it; without a list of names the tables are free text."""
+    """Return it; without a list of names the tables are free text.
+
+    The form sends null where a choice was taken back.
+    """
     title = "Tables"
     if allowed is None or allowed.any_table:
         return Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title=title,
             description=f"{description} One per line.",
@@ -21,7 +24,7 @@ def tables_param(allowed: AllowList | None, description: str) -> Param:
     names = list(allowed.names)
     return Param(
         [],
-        type="array",
+        type=["null", "array"],
         items={"type": "string", "enum": names},
         examples=names,
         title=title,

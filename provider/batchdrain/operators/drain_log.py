@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchdrain.drain import BatchReport
+from batchdrain.engine.records import BatchResult
 
 IDS_SHOWN = 10
 """Of each type of error in a batch, so many record ids are named."""
@@ -85,28 +86,34 @@ class LogObserver:
         self._log.warning("%s", sentence)
 
     def _refused(self, report: BatchReport) -> None:
-        ids: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        for entry in report.result.results:
-            if entry.refusal is not None:
-                kind = (entry.refusal.error_type, entry.refusal.field or "")
-                ids[kind].append(shown(entry.record_id))
         self._log.info("::group::Refused in batch %d", report.number)
-        for (error_type, field), records in sorted(ids.items()):
-            more = len(records) - IDS_SHOWN
-            self._log.info(
-                "%s%s: %d: %s%s",
-                error_type,
-                f" in {field}" if field else "",
-                len(records),
-                ", ".join(records[:IDS_SHOWN]),
-                f" and {more} more" if more > 0 else "",
-            )
+        for line in refused_lines(report.result):
+            self._log.info("%s", line)
         self._log.info("::endgroup::")
+
+
+def refused_lines(result: BatchResult) -> list[str]:
+    """Return a line for each type of error and field: how many records, and some of their ids."""
+    ids: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for entry in result.results:
+        if entry.refusal is not None:
+            kind = (entry.refusal.error_type, entry.refusal.field or "")
+            ids[kind].append(shown(entry.record_id))
+    lines = []
+    for (error_type, field), records in sorted(ids.items()):
+        where = f" in {field}" if field else ""
+        more = len(records) - IDS_SHOWN
+        rest = f" and {more} more" if more > 0 else ""
+        lines.append(f"{error_type}{where}: {len(records)}: {', '.join(records[:IDS_SHOWN])}{rest}")
+    return lines
 
 
 def shown(record_id: str | None) -> str:
     """Return a record's id on one line and not too long, `(no id)` where it has none."""
-    if record_id is None:
-        return "(no id)"
-    text = record_id if record_id.isprintable() else repr(record_id)
-    return text if len(text) <= _ID_LENGTH else f"{text[:_ID_LENGTH]}\u2026"
+    return "(no id)" if record_id is None else on_one_line(record_id, _ID_LENGTH)
+
+
+def on_one_line(text: str, length: int) -> str:
+    """Return a text without line breaks, cut where it is too long."""
+    line = text if text.isprintable() else repr(text)
+    return line if len(line) <= length else f"{line[:length]}\u2026"

@@ -18,6 +18,7 @@ from batchdrain.drain import (
     MessageFormat,
     StopSignal,
     drain,
+    rehearse,
 )
 from batchdrain.engine.catalog import Table, read_table
 from batchdrain.engine.engine import BatchEngine
@@ -31,6 +32,8 @@ from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.assets import counts_of_run, table_asset, tables_alias
 from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_log import LogObserver, Tally
+from batchdrain.operators.dry_run import counts, is_dry_run, report
+from batchdrain.operators.form_check import flag
 from batchdrain.operators.lineage import Flow, lineage_of
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.parent_wait import read_positions, wait_for_parents
@@ -78,6 +81,7 @@ class DrainQueueOperator(BaseOperator):
         "max_seconds",
         "max_refused_share",
         "statement_style",
+        "dry_run_limit",
     )
     operator_extra_links = (RefusedRecordsLink(),)
     ui_color = "#cfe8d5"
@@ -106,6 +110,7 @@ class DrainQueueOperator(BaseOperator):
         statement_style: str | None = None,
         accept_rewound: bool = False,
         reference_retries: int | None = None,
+        dry_run_limit: int | str | None = None,
         linger: bool = False,
         linger_max: float | None = None,
         **kwargs: Any,
@@ -135,6 +140,7 @@ class DrainQueueOperator(BaseOperator):
         self.statement_style = statement_style
         self.accept_rewound = accept_rewound
         self.reference_retries = reference_retries
+        self.dry_run_limit = dry_run_limit
         self.linger = linger
         self.linger_max = linger_max
         self._killed = False
@@ -144,12 +150,14 @@ class DrainQueueOperator(BaseOperator):
         self._observer: LogObserver | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Drain the queue and return the counts of this try.
+        """Drain the queue and return the counts of this try; with Param `dry_run` only try it.
 
         Raises AirflowFailException with a sentence when trying again would not help, otherwise
         AirflowException; what was committed before stays committed.
         """
         with failing_clearly(self.log, self.queue_key, lambda: self._tally().sentence()):
+            if is_dry_run(context["params"]):
+                return self._rehearse(context)
             outcome = self._drain(context)
             if outcome.ending is Ending.STOPPED and outcome.left:
                 raise TransientError(f"stopped from outside, {outcome.left} left in the queue")
@@ -181,10 +189,7 @@ class DrainQueueOperator(BaseOperator):
         name = self.table or key.table_name
         limits = self._limits(params)
         settings = self._settings(params)
-        postgres_hook = BatchPostgresHook(
-            options.POSTGRES_CONN_ID.read(self.postgres_conn_id), settings=settings
-        )
-        redis_hook = RedisQueueHook(options.REDIS_CONN_ID.read(self.redis_conn_id))
+        postgres_hook, redis_hook = self._hooks(settings)
         observer = self._observer = LogObserver(self.log)
         self.log.info(
             "%s at %s into %s at %s, %s records a batch",
@@ -214,13 +219,54 @@ class DrainQueueOperator(BaseOperator):
                     message_format=MessageFormat(members=tuple(settings.scope.values())),
                     stop=stop,
                     observer=observer,
-                    accept_rewound=bool(params.get("accept_rewound") or self.accept_rewound),
+                    accept_rewound=flag(params, "accept_rewound") or self.accept_rewound,
                     linger=self._linger(context),
                 )
             finally:
                 self._engine = None
         self._announce(context, postgres_hook, table, outcome)
         return outcome
+
+    def _hooks(self, settings: EngineSettings) -> tuple[BatchPostgresHook, RedisQueueHook]:
+        postgres_conn_id = options.POSTGRES_CONN_ID.read(self.postgres_conn_id)
+        redis_conn_id = options.REDIS_CONN_ID.read(self.redis_conn_id)
+        return BatchPostgresHook(postgres_conn_id, settings=settings), RedisQueueHook(redis_conn_id)
+
+    def _rehearse(self, context: Context) -> dict[str, Any]:
+        """Try what a drain would do, write it into the log and return its figures."""
+        params = context["params"]
+        key = QueueKey.parse(self.queue_key, options.PREFIX.read(self.prefix))
+        name = self.table or key.table_name
+        settings, limits = self._settings(params), self._limits(params)
+        most = options.DRY_RUN_LIMIT.read(self.dry_run_limit, params=params)
+        postgres_hook, redis_hook = self._hooks(settings)
+        self.log.info(
+            "dry run: nothing is changed; %s at %s into %s at %s, at most %d records",
+            self.queue_key,
+            redis_hook.address(),
+            name,
+            postgres_hook.address(),
+            most,
+        )
+        engine = postgres_hook.engine(name, queue=self.queue_key, run=run_of(context))
+        with contextlib.closing(redis_hook), engine:
+            left_push = options.LEFT_PUSH.read(self.left_push).covers(key.table_name)
+            if self._killed:
+                raise TransientError("stopped from outside; nothing was changed")
+            self._engine = engine
+            try:
+                told = rehearse(
+                    redis_hook.open_queue(self.queue_key, left_push=left_push),
+                    engine,
+                    limit=most,
+                    limits=limits,
+                    message_format=MessageFormat(members=tuple(settings.scope.values())),
+                    accept_rewound=flag(params, "accept_rewound") or self.accept_rewound,
+                )
+            finally:
+                self._engine = None
+        report(self.log, told)
+        return counts(told)
 
     def _prepare(
         self, context: Context, hook: BatchPostgresHook, name: str, observer: LogObserver

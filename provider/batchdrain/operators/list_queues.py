@@ -12,12 +12,15 @@ from airflow.sdk import BaseOperator, Context
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
 from batchdrain.cadence import Cadence, Lingers
+from batchdrain.engine.glance import passing_state
 from batchdrain.engine.parents import Verdict, parent_tables, verdicts
-from batchdrain.engine.position import create_state, positions
+from batchdrain.engine.position import Position, create_state, positions
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import Backlog, RedisQueueHook
+from batchdrain.operators.dry_run import is_dry_run
 from batchdrain.operators.due_queues import Due, Found, is_empty, sort_out
+from batchdrain.operators.form_check import check_form
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.owners import LeftOut, leave_out
 from batchdrain.operators.pool_check import DEFAULT_POOL, check_pool
@@ -67,6 +70,9 @@ class ListQueuesOperator(BaseOperator):
         Raises AirflowFailException with a sentence for a bad option, connection or table name.
         """
         with failing_clearly(self.log, "list of queues"):
+            check_form(context)
+            if is_dry_run(context["params"]):
+                self.log.info("dry run: queues are tried, and nothing is changed")
             if self.cadence is not None:
                 peak = "peak" if self.cadence.is_peak(datetime.now(UTC)) else "off-peak"
                 self.log.info("%s (%s)", peak, self.cadence.words())
@@ -88,7 +94,7 @@ class ListQueuesOperator(BaseOperator):
             backlogs = redis_hook.survey(keys)
             redis_hook.close()
             due = self._due(context, connection, backlogs, prefix)
-            return self._planned(connection, due)
+            return self._planned(connection, due, is_dry_run(context["params"]))
 
     def _found_keys(
         self,
@@ -117,14 +123,18 @@ class ListQueuesOperator(BaseOperator):
             and (not chosen or key.table_name in chosen)
         ]
 
-    def _planned(self, connection: psycopg.Connection[Any], due: Due) -> list[dict[str, Any]]:
+    def _planned(
+        self, connection: psycopg.Connection[Any], due: Due, dry: bool
+    ) -> list[dict[str, Any]]:
         if not due.drained and not due.left_out:
             self.log.info("no queue has a backlog")
             return []
         drained = [_candidate(queue) for queue in due.drained]
         awaited = [_candidate(queue) for queue, left in due.left_out if left.awaited]
         tables = [candidate.table for candidate in (*drained, *awaited)]
-        plan = plan_drains(drained, parent_tables(connection, tables), elsewhere=awaited)
+        # In a dry run no queue gets on, so that none is awaited.
+        parents = {} if dry else parent_tables(connection, tables)
+        plan = plan_drains(drained, parents, elsewhere=awaited)
         for child, parent in plan.ignored:
             self.log.warning(
                 "%s and %s refer to each other; %s is drained without waiting for %s",
@@ -140,7 +150,8 @@ class ListQueuesOperator(BaseOperator):
             self.log.info(
                 "%s: %d messages%s%s", drain.queue_key, depths[drain.queue_key], after, stays
             )
-        self.log.info("%d queues to drain, %d left out", len(due.drained), len(due.left_out))
+        what = "try" if dry else "drain"
+        self.log.info("%d queues to %s, %d left out", len(due.drained), what, len(due.left_out))
         return [
             {
                 "queue_key": drain.queue_key,
@@ -158,11 +169,11 @@ class ListQueuesOperator(BaseOperator):
         prefix: str,
     ) -> Due:
         """Sort the queues out, and say which are left to other runs, and why."""
-        slots = options.LINGER_SLOTS.read(self.linger_slots) if self._lingers() else 0
+        dry = is_dry_run(context["params"])
+        slots = options.LINGER_SLOTS.read(self.linger_slots) if self._lingers() and not dry else 0
         if not slots:
             backlogs = [backlog for backlog in backlogs if not is_empty(backlog)]
-        create_state(connection)
-        known = positions(connection, [backlog.key for backlog in backlogs])
+        known = _positions(connection, [backlog.key for backlog in backlogs], dry)
         task = context["ti"]
 
         def _states(dag_id: str, run_id: str, task_id: str) -> Mapping[str, str]:
@@ -175,7 +186,10 @@ class ListQueuesOperator(BaseOperator):
             position = known.get(backlog.key)
             if position is None or not (backlog.depth or position.held or position.owner):
                 return None
-            return leave_out(position, context["run_id"], _states)
+            left = leave_out(position, context["run_id"], _states)
+            if left is not None and dry:
+                self.log.info("%s: is tried although %s", backlog.key, left.reason)
+            return None if dry else left
 
         found = [
             Found(
@@ -197,6 +211,16 @@ class ListQueuesOperator(BaseOperator):
         if when is Lingers.PEAK:
             return (self.cadence or options.read_cadence()).is_peak(datetime.now(UTC))
         return when is Lingers.ALWAYS
+
+
+def _positions(
+    connection: psycopg.Connection[Any], keys: Sequence[str], dry: bool
+) -> Mapping[str, Position]:
+    if dry:
+        with passing_state(connection):
+            return positions(connection, keys)
+    create_state(connection)
+    return positions(connection, keys)
 
 
 def _candidate(queue: Found) -> Candidate:

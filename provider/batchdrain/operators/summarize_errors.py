@@ -23,6 +23,7 @@ from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.alerts import Thresholds, Waiting, crossed
 from batchdrain.operators.drain_log import shown
+from batchdrain.operators.dry_run import is_dry_run, summary
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.refused_link import RefusedRecordsLink
 from batchdrain.operators.text_table import aligned
@@ -48,8 +49,9 @@ class SummarizeErrorsOperator(BaseOperator):
     The totals come from `batchdrain.batch_log`, not from what tasks remember. Refused records are
     counted by error type, field and client, with the times of the first and the last (UTC) and the
     id of one of them. Where a threshold of section `[batchdrain]` is crossed, the notifiers are
-    called with the figures, or without any the task fails. Arguments left out come from that
-    section.
+    called with the figures, or without any the task fails. Of a dry run it tells what the drains
+    have found, and alerts of nothing; `list_task_id` and `drain_task_id` name the tasks before it.
+    Arguments left out come from that section.
     """
 
     template_fields: Sequence[str] = ("tables", "prefix", "postgres_conn_id", "redis_conn_id")
@@ -65,6 +67,8 @@ class SummarizeErrorsOperator(BaseOperator):
         redis_conn_id: str | None = None,
         left_push: bool | str | Sequence[str] | None = None,
         notifiers: Sequence[BaseNotifier] = (),
+        list_task_id: str = "list_queues",
+        drain_task_id: str = "drain",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -74,14 +78,19 @@ class SummarizeErrorsOperator(BaseOperator):
         self.redis_conn_id = redis_conn_id
         self.left_push = left_push
         self.notifiers = list(notifiers)
+        self.list_task_id = list_task_id
+        self.drain_task_id = drain_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Sum up the run.
 
         Returns `totals`, a list by queue, `refused`, lists of groups by table, `stopped`, the
-        queues that wait for an operator, held or rewound, and `alerts`, sentences.
+        queues that wait for an operator, held or rewound, and `alerts`, sentences. Of a dry run
+        `dry_run`, true, `tried`, the figures of each queue, and `failed`, the others.
         """
         with failing_clearly(self.log, "summary"):
+            if is_dry_run(context["params"]):
+                return self._tried(context)
             hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
             with hook.connect() as connection:
                 create_state(connection)
@@ -94,7 +103,7 @@ class SummarizeErrorsOperator(BaseOperator):
             for queue, position in held.items():
                 why = "is held" if position.held else "holds less than was applied"
                 self.log.warning("%s %s: nothing is drained until an operator acts", queue, why)
-            summary = {
+            found = {
                 "totals": [_plain(asdict(entry)) for entry in of_run],
                 "refused": {
                     table: [_plain(asdict(group)) for group in groups]
@@ -104,8 +113,19 @@ class SummarizeErrorsOperator(BaseOperator):
                 "alerts": alerts,
             }
             if alerts:
-                self._alert(context, alerts, of_run, summary)
-        return summary
+                self._alert(context, alerts, of_run, found)
+        return found
+
+    def _tried(self, context: Context) -> dict[str, Any]:
+        """Sum up a dry run, of which nothing but the drains' XCom is left."""
+        task = context["ti"]
+        listed = task.xcom_pull(task_ids=self.list_task_id) or []
+        tried = task.xcom_pull(task_ids=[self.drain_task_id]) or []
+        return summary(
+            self.log,
+            [each for each in tried if each is not None],
+            [each["queue_key"] for each in listed],
+        )
 
     def _alerts(self, connection: psycopg.Connection[Any], of_run: Sequence[Totals]) -> list[str]:
         thresholds = Thresholds.read()
