@@ -6,10 +6,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from airflow.sdk.exceptions import ParamValidationError
 
 from batchdrain.engine.batch_log import totals
 from fix_airflow_home import REPOSITORY
 from fix_drain_dag import insert, parsed, push, states
+from traces import traces
 
 
 @pytest.fixture
@@ -93,6 +95,64 @@ def test_params_choose_the_tables_and_the_limits(drain_run, connection, redis_cl
     assert redis_client.xlen("batchdrain:flights") == 1
     (entry,) = totals(connection, run.dag_id, run.run_id)
     assert (entry.applied, entry.batches) == (4, 2)
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_dry_run_from_the_form_tells_all_and_changes_nothing(
+    drain_run, connection, database, redis_client, capsys
+):
+    """Not even the state is there afterwards; and the same run, let loose, applies what it said."""
+    push(redis_client, "batchdrain:airports", insert(code="MEX", name="Benito"))
+    push(redis_client, "batchdrain:flights", *(insert(id=n, dest="MEX") for n in range(3)))
+    connection.execute("INSERT INTO airports VALUES ('JFK', 'secret value')")
+    push(redis_client, "batchdrain:flights", insert(id=9, dest="JFK"))
+    before = traces(database, redis_client)
+    run = drain_run(dry_run=True)
+    assert run.state == "success", states(run)
+    assert traces(database, redis_client) == before
+    task = next(ti for ti in run.get_task_instances() if ti.task_id == "summarize_errors")
+    summary = task.xcom_pull(task_ids="summarize_errors")
+    told = {each["queue"]: (each["would_apply"], each["would_refuse"]) for each in summary["tried"]}
+    assert told == {"batchdrain:airports": (1, 0), "batchdrain:flights": (1, 3)}
+    assert (summary["dry_run"], summary["failed"]) == (True, [])
+    log = capsys.readouterr().out
+    assert "2 queues to try" in log
+    assert "would refuse: foreign_key_violation in dest: 3: 0, 1, 2" in log
+    assert "may still wait in the queue of another table" in log
+    assert "dry run: of 2 queues 2 records would be applied and 3 refused" in log
+    assert "this run:" not in log
+    assert "secret value" not in log
+    run = drain_run(tables=["airports", "flights"])
+    assert [entry.applied for entry in totals(connection, run.dag_id, run.run_id)] == [1, 4]
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"dryrun": True}, "there is no such Param: did you mean 'dry_run'? Nothing was done."),
+        (
+            {"min_batch_size": 9, "max_batch_size": 8},
+            "min_batch_size is 9, but max_batch_size is 8",
+        ),
+    ],
+)
+def test_what_the_form_cannot_check_fails_the_first_task_with_a_sentence(
+    drain_run, redis_client, capsys, params, sentence
+):
+    push(redis_client, "batchdrain:airports", insert(code="MEX", name="Benito"))
+    run = drain_run(**params)
+    assert states(run)["list_queues"] == "failed"
+    assert sentence in capsys.readouterr().out
+    assert redis_client.xlen("batchdrain:airports") == 1
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("params", [{"dry_run": "true"}, {"batch_size": "many"}])
+def test_a_wrong_type_makes_no_run(drain_run, params):
+    (name,) = params
+    with pytest.raises(ParamValidationError, match=f"Invalid input for param {name}: .* not of"):
+        drain_run(**params)
 
 
 @pytest.mark.usefixtures("tables")

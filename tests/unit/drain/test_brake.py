@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batchdrain.drain.brake import Brake
+from batchdrain.drain.brake import Brake, foreseen
+from batchdrain.drain.report import DrainLimits
 from batchdrain.engine.records import BatchResult, RecordResult, Refusal
 from batchdrain.errors import BrakeError
 
@@ -69,3 +70,22 @@ def test_a_share_of_one_lets_everything_through_and_of_none_nothing() -> None:
 
 def test_a_batch_without_records_is_no_reason_to_brake() -> None:
     Brake(0.0, 1).judge(result(0))
+
+
+def test_it_is_foreseen_in_the_batches_of_a_drain() -> None:
+    """The first batch alone would stop the drain, whatever comes later."""
+    limits = DrainLimits(batch_records=10, brake_after=10)
+    bad_first = result(4, *[WRONG_TYPE] * 6)
+    both = BatchResult([*bad_first.results, *result(90).results], 6)
+    assert "6 of 10 records" in (foreseen(limits, both) or "")
+    good_first = BatchResult([*result(90).results, *bad_first.results], 6)
+    assert foreseen(limits, good_first) is None
+
+
+def test_with_too_few_records_it_is_told_from_when_on_it_acts() -> None:
+    bad = result(1, *[WRONG_TYPE] * 8)
+    told = foreseen(DrainLimits(batch_records=10, brake_after=10), bad) or ""
+    assert "8 of 9 records would be refused" in told
+    assert "acts once a drain has seen brake_after=10 records" in told
+    assert foreseen(DrainLimits(max_refused_share=1.0), bad) is None
+    assert foreseen(DrainLimits(), result(0)) is None
