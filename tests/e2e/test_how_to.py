@@ -96,6 +96,12 @@ def test_hold_and_replay(walk, connection):
     assert orders == [(1, 5), (2, 6), (3, 700), (9, 9)]
 
 
+def test_dry_run(walk):
+    """What the log shows, that nothing is there afterwards, and what the run does then."""
+    walk.through(blocks(HOW_TO / "dry-run.md"))
+    assert walk.states == ["success", "success"]
+
+
 @pytest.fixture
 def moved_tables(connection: psycopg.Connection[Any]) -> None:
     """The tables that the producers of migrating.md write."""
