@@ -102,9 +102,9 @@ def started(airflow: RunningAirflow, dag_id: str) -> list[float]:
     return sorted(datetime.fromisoformat(each).timestamp() for each in times if each)
 
 
-def nth_start(airflow: RunningAirflow, dag_id: str, number: int) -> float:
+def nth_start(airflow: RunningAirflow, dag_id: str, number: int, seconds: float = 60) -> float:
     """Return when that many runs have started, once they have."""
-    eventually(lambda: len(started(airflow, dag_id)) >= number)
+    eventually(lambda: len(started(airflow, dag_id)) >= number, seconds)
     return started(airflow, dag_id)[number - 1]
 
 
@@ -226,20 +226,23 @@ def test_an_outage_of_redis_is_told_and_waited_out(
 ) -> None:
     """The triggerer lives on, and a message that comes afterwards starts a run."""
     name = "watched_through_outages"
-    trigger = f'QueueBacklogTrigger(tables="{name}", redis_conn_id="{name}")'
+    trigger = f'QueueBacklogTrigger(tables="{name}", redis_conn_id="{name}", cooldown=5)'
     log = airflow.server.home / "triggerer.log"
     body = {"connection_id": name, "conn_type": "redis", "host": own_valkey.host}
     airflow.client.request("POST", "/connections", {**body, "port": own_valkey.port})
     with served(airflow, name, _WATCHING, trigger=trigger):
         with Redis.from_url(own_valkey.url) as client:
             client.xadd(f"batchdrain:{name}", {"data": "{}"})
-            nth_start(airflow, name, 1)
+            # The triggerer builds an API of its own when it first reads a connection from Airflow.
+            nth_start(airflow, name, 1, seconds=180)
             client.delete(f"batchdrain:{name}")
         own_valkey.kill()
         eventually(lambda: f":{own_valkey.port}/0 is away" in log.read_text("utf-8"))
         own_valkey.start()
+        again = f"{name} ({own_valkey.host}:{own_valkey.port}) answers again"
+        eventually(lambda: again in log.read_text("utf-8"))
+        runs = len(started(airflow, name))
         with Redis.from_url(own_valkey.url) as client:
             client.xadd(f"batchdrain:{name}", {"data": "{}"})
-            nth_start(airflow, name, 2)
+            nth_start(airflow, name, runs + 1)
             client.delete(f"batchdrain:{name}")
-    assert f"{name} ({own_valkey.host}:{own_valkey.port}) answers again" in log.read_text("utf-8")
