@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -23,11 +24,14 @@ from redis import Redis
 
 from batchdrain.demo.airflow_client import AirflowApiError
 from fix_airflow import RunningAirflow
+from fix_airflow_home import REPOSITORY
 
 Target = psycopg.Connection[Any]
 
 DAG_ID = "drain_stopped"
-FOLLOWER = "after_terminated"
+FOLLOWERS = ("after_orders", "after_any")
+"""DAGs that are scheduled on the table `terminated` (the one that the documents show), and on the
+alias of all tables."""
 TABLES = ("limited", "terminated", "killed", "marked_failed", "timed_out")
 """The tables, named like the tasks that drain them; there are more of them than slots."""
 RECORDS = 600
@@ -38,7 +42,7 @@ _DAGS = """
 from datetime import timedelta
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, AssetAlias
 
 from batchdrain.operators.drain_queue import DrainQueueOperator
 
@@ -55,9 +59,11 @@ with DAG("drain_stopped", schedule=None):
             **LIMITS.get(table, {{}}),
         )
 
-with DAG("after_terminated", schedule=[Asset("{asset}")]):
+with DAG("after_any", schedule=[AssetAlias("batchdrain")]):
     EmptyOperator(task_id="nothing")
 """
+_DOCUMENT = REPOSITORY / "docs" / "how-to" / "retries-and-logs.md"
+_SHOWN_ASSET = "postgres://db:5432/shop/public/orders"
 
 _SLOW = """
 CREATE TABLE pace ("table" text PRIMARY KEY, seconds float8 NOT NULL);
@@ -75,9 +81,13 @@ INSERT INTO pace VALUES ({name}, 0.03)"""
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a task's log; `ours` tells that the drain's own logger wrote it."""
+    """A line of a task's log; `ours` tells that the drain's own logger wrote it.
+
+    `whole` is all that Airflow keeps of it, stack traces included.
+    """
 
     text: str
+    whole: str
     moment: datetime | None
     ours: bool
 
@@ -97,8 +107,9 @@ class StoppedDrains:
     def stop_all(self) -> None:
         """Run the drains, stop each in its way, and let them run again until all is drained."""
         self._create()
-        self._airflow.add_dag(DAG_ID, self._dags())
-        self._airflow.server.wait_for_dag(FOLLOWER)
+        self._airflow.add_dag("after_orders", self._documented())
+        self._airflow.add_dag(DAG_ID, _DAGS.format(tables=TABLES))
+        self._airflow.server.wait_for_dag("after_any")
         self._start()
         for table, stop in (
             ("terminated", self._terminate),
@@ -139,7 +150,7 @@ class StoppedDrains:
     def last_line(self, table: str, attempt: int = 1, run: int = 0) -> Line:
         """Return the last line of a try that our logger wrote, an empty one before there is any."""
         ours = [line for line in self.log(table, attempt, run) if line.ours]
-        return ours[-1] if ours else Line("", None, True)
+        return ours[-1] if ours else Line("", "", None, True)
 
     def link(self, table: str, run: int = 0) -> str | None:
         """Return the task's link to its refused records."""
@@ -173,9 +184,16 @@ class StoppedDrains:
         }
         return int((self._target.execute(query, values).fetchone() or (0,))[0])
 
-    def follower_runs(self) -> list[dict[str, Any]]:
-        """Return the runs of the DAG that is scheduled on the table `terminated`."""
-        return self._airflow.client.runs(FOLLOWER)
+    def follower_runs(self, follower: str) -> list[dict[str, Any]]:
+        """Return the runs of one of FOLLOWERS."""
+        return self._airflow.client.runs(follower)
+
+    def follower_log(self) -> str:
+        """Return the log of the documents' DAG, once its one run has ended."""
+        (run,) = self.follower_runs("after_orders")
+        run_id = run["dag_run_id"]
+        self._airflow.client.wait_for_run("after_orders", run_id, PATIENCE)
+        return self._airflow.client.task_log("after_orders", run_id, "look")
 
     def _create(self) -> None:
         self._target.execute(_SLOW)
@@ -190,10 +208,13 @@ class StoppedDrains:
                     pipeline.xadd(f"batchdrain:{table}", {"data": json.dumps(message)})
             pipeline.execute()
 
-    def _dags(self) -> str:
+    def _documented(self) -> str:
+        """Return the documents' DAG, scheduled on the table `terminated`."""
         where = urlsplit(self._airflow.target_url)
         asset = f"postgres://{where.hostname}:{where.port}{where.path}/public/terminated"
-        return _DAGS.format(tables=TABLES, asset=asset)
+        (text,) = re.findall(r"```python\n(.*?)```", _DOCUMENT.read_text("utf-8"), re.DOTALL)
+        assert _SHOWN_ASSET in text
+        return str(text).replace(_SHOWN_ASSET, asset)
 
     def _start(self) -> None:
         self.runs.append(self._airflow.client.trigger(DAG_ID))
@@ -226,6 +247,7 @@ def _line(event: dict[str, Any]) -> Line:
     moment = event.get("timestamp")
     return Line(
         str(event["event"]),
+        json.dumps(event),
         None if moment is None else datetime.fromisoformat(moment),
         "batchdrain.operators" in str(event.get("logger")),
     )

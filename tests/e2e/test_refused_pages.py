@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from urllib.parse import quote
 
 import httpx
@@ -82,7 +83,14 @@ def test_the_links_of_drain_and_summary_lead_to_their_refused_records(site):
 
 
 def test_the_page_leads_to_the_dag_that_applies_them_again(site):
-    assert "../../../dags/redrive_errors" in site.get(site.links["drain"], site.viewer).text
+    shown = site.get(site.links["drain"] + "&error_type=not_null_violation", site.viewer).text
+    assert "../../../dags/redrive_errors" in shown
+    form = json.loads(unescape(shown.split("<pre>")[1].split("</pre>")[0]))
+    assert (form["action"], form["table"]) == ("inspect", "things")
+    assert form["error_types"] == ["not_null_violation"]
+    run_id = site.admin.trigger("redrive_errors", form)
+    assert site.admin.wait_for_run("redrive_errors", run_id, 120)["state"] == "success"
+    assert "inspect things: 1 found" in site.admin.task_log("redrive_errors", run_id, "redrive")
 
 
 @pytest.mark.parametrize("path", ["", "/row?table=things&id=1", "?table=things"])

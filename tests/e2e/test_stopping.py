@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 from redis import Redis
 
 from fix_airflow import RunningAirflow
-from stopped_drains import RECORDS, TABLES, VALUE, StoppedDrains
+from stopped_drains import FOLLOWERS, RECORDS, TABLES, VALUE, StoppedDrains
 
 every_table = pytest.mark.parametrize("table", TABLES)
 
@@ -108,7 +108,9 @@ def test_max_seconds_ends_a_drain_well_and_the_next_run_goes_on(drains):
 @every_table
 def test_no_log_shows_a_value(drains, table):
     for attempt in range(1, drains.task(table)["try_number"] + 1):
-        assert VALUE not in "\n".join(line.text for line in drains.log(table, attempt))
+        lines = [line.whole for line in drains.log(table, attempt)]
+        assert lines
+        assert VALUE not in "".join(lines)
 
 
 def test_each_table_has_an_event_with_its_counts_and_a_dag_scheduled_on_it_starts(drains):
@@ -118,8 +120,9 @@ def test_each_table_has_an_event_with_its_counts_and_a_dag_scheduled_on_it_start
         assert (event["extra"]["applied"], event["extra"]["table"]) == (RECORDS, table)
     (event,) = drains.events("marked_failed")
     assert event["source_run_id"] == drains.runs[1]
-    (started,) = drains.follower_runs()
-    assert started["run_type"] == "asset_triggered"
+    assert f"{RECORDS} applied, 0 refused" in drains.follower_log()
+    for follower in FOLLOWERS:
+        assert {run["run_type"] for run in drains.follower_runs(follower)} == {"asset_triggered"}
 
 
 def test_every_task_links_to_its_tables_refused_records(drains):

@@ -70,7 +70,8 @@ SELECT {error_type}, {field_id}, count(*) FROM {table} WHERE {condition}
  GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT {most}""")
 
 _ROWS = SQL("""
-SELECT {columns} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {most} OFFSET {skipped}""")
+SELECT {columns} FROM {table} AS e WHERE {condition} ORDER BY {order}
+ LIMIT {most} OFFSET {skipped}""")
 
 _ROW = SQL("SELECT {columns} FROM {table} WHERE id::text = %(id)s")
 
@@ -162,7 +163,8 @@ class RefusedView:
 
     def rows(self, shown: Shown, skipped: int, most: int) -> list[ListedRow]:
         """Return at most `most` rows, the newest first, without the first `skipped`."""
-        order = [SQL("{} DESC NULLS LAST").format(Identifier(name)) for name in self._order()]
+        # Without e. it would be the text in the list of columns, where 10 comes before 9.
+        order = [SQL("e.{} DESC NULLS LAST").format(Identifier(name)) for name in self._order()]
         query = _ROWS.format(
             columns=SQL(", ").join(self._text(name) for name in _LISTED),
             table=self._table,

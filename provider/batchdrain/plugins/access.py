@@ -36,3 +36,9 @@ def tasks_of(dag_id: str) -> list[Any] | None:
     """Return the tasks of a DAG as they were parsed last; None where there is no such DAG."""
     dag = SerializedDagModel.get_dag(dag_id)
     return None if dag is None else list(dag.tasks)
+
+
+def form_of(dag_id: str) -> dict[str, Any]:
+    """Return the Params of a DAG and their defaults; empty where there is no such DAG."""
+    dag = SerializedDagModel.get_dag(dag_id)
+    return {} if dag is None else dict(dag.params.dump())

@@ -21,7 +21,7 @@ from batchdrain.engine.refused_view import RefusedView, Shown, tables_with_error
 from batchdrain.errors import BatchdrainError, SystemicError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.plugins import page
-from batchdrain.plugins.access import LOGGED_IN, OPERATOR, READER, may_read, tasks_of
+from batchdrain.plugins.access import LOGGED_IN, OPERATOR, READER, form_of, may_read, tasks_of
 from batchdrain.plugins.reach import Reach, chosen, reach_of
 
 _WORDS = {
@@ -87,7 +87,7 @@ def _refused(asked: _Asked, user: Annotated[Any, LOGGED_IN]) -> HTMLResponse:
         if not view.exists:
             told = f'Nothing was ever refused: there is no table "{view.name}" that may be read.'
             return _html(page.sentence_page(f"Refused records of {asked.table}", told))
-        return _html(_rows(asked, view, _redrive_dag(user)))
+        return _html(_rows(asked, view, _replay(user)))
 
 
 def _row(
@@ -122,7 +122,7 @@ def _tables(connection: psycopg.Connection[Any], reach: Reach) -> list[str]:
     return found
 
 
-def _rows(asked: page.Request, view: RefusedView, redrive_dag: str | None) -> str:
+def _rows(asked: page.Request, view: RefusedView, replay: page.Replay | None) -> str:
     shown = Shown(asked.error_type, asked.run, unresolved=not asked.all_rows)
     notes = []
     if asked.run and not view.knows_runs:
@@ -137,13 +137,13 @@ def _rows(asked: page.Request, view: RefusedView, redrive_dag: str | None) -> st
         rows[: page.PAGE_ROWS],
         more=len(rows) > page.PAGE_ROWS,
         notes=notes,
-        redrive_dag=redrive_dag,
+        replay=replay,
     )
 
 
-def _redrive_dag(user: Any) -> str | None:
+def _replay(user: Any) -> page.Replay | None:
     dag_id = options.REDRIVE_DAG.read()
-    return dag_id if may_read(dag_id, user) else None
+    return page.Replay(dag_id, form_of(dag_id)) if may_read(dag_id, user) else None
 
 
 def _html(text: str, status: int = 200) -> HTMLResponse:

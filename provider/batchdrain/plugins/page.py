@@ -74,6 +74,14 @@ class Request:
         return "?" + urlencode({name: value for name, value in values.items() if value})
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The DAG that applies refused records again, and the defaults of its form."""
+
+    dag_id: str
+    form: Mapping[str, object]
+
+
 def sentence_page(title: str, sentence: str) -> str:
     """Return a page that says one thing."""
     return _layout(title, [f"<p>{escape(sentence)}</p>"])
@@ -97,7 +105,7 @@ def rows_page(
     *,
     more: bool,
     notes: Sequence[str],
-    redrive_dag: str | None,
+    replay: Replay | None,
 ) -> str:
     """Return the list of one table's refused records; `more` tells that further ones follow."""
     links = [row.id and f"{_RECORD_PAGE}{_row_query(asked, row.id)}" for row in rows]
@@ -108,8 +116,8 @@ def rows_page(
         _kinds(asked, kinds),
         table if rows else "<p>No such row.</p>",
         _turning(asked, more),
-        _replay(asked, redrive_dag),
-        f"<p>{_link('All tables of the DAG', replace(asked, table=None, page=1).query())}</p>",
+        _replay(asked, replay),
+        _elsewhere(asked),
     ]
     return _layout(f"Refused records of {asked.table}", body)
 
@@ -216,20 +224,32 @@ def _turning(asked: Request, more: bool) -> str:
     return f"<p>{' '.join(links)}</p>" if links else ""
 
 
-def _replay(asked: Request, redrive_dag: str | None) -> str:
-    if redrive_dag is None:
+def _elsewhere(asked: Request) -> str:
+    links = [
+        _link("All runs", replace(asked, run=None, page=1).query()) if asked.run else "",
+        _link("All tables of the DAG", replace(asked, table=None, page=1).query()),
+        f"The DAG: {_dag_link(asked.dag_id)}",
+    ]
+    return f"<p>{' &middot; '.join(link for link in links if link)}</p>"
+
+
+def _dag_link(dag_id: str) -> str:
+    """Return a link from …/batchdrain/dags/<dag>/refused up to where Airflow's pages begin."""
+    return _link(dag_id, f"../../../dags/{quote(dag_id)}")
+
+
+def _replay(asked: Request, replay: Replay | None) -> str:
+    if replay is None:
         return (
             "<p>There is no DAG that you may see that applies them again: build_redrive_dag makes "
             "one, and the option redrive_dag names it.</p>"
         )
-    form = {
-        "action": "inspect",
-        "table": asked.table,
-        **({"error_types": [asked.error_type]} if asked.error_type else {}),
-    }
-    # From …/batchdrain/dags/<dag>/refused up to where Airflow's own pages begin.
-    dag_page = _link(redrive_dag, f"../../../dags/{quote(redrive_dag)}")
+    # All of the form: Airflow shows no field that its configuration leaves out.
+    form = {**replay.form, "table": asked.table}
+    if asked.error_type:
+        form["error_types"] = [asked.error_type]
     return (
-        f"<h2>Apply them again</h2><p>Trigger {dag_page}; this, as its configuration in JSON, "
-        f"fills in the form:</p><pre>{escape(json.dumps(form, indent=2))}</pre>"
+        f"<h2>Apply them again</h2><p>Trigger {_dag_link(replay.dag_id)}; put this in place of the "
+        "configuration under its advanced options to choose what is shown here:</p>"
+        f"<pre>{escape(json.dumps(form, indent=2, default=str))}</pre>"
     )

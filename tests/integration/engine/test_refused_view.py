@@ -58,6 +58,14 @@ def test_they_are_narrowed_by_type_and_run_and_turned_page_by_page(connection, t
     assert ids(2, 1) == ["3"]
 
 
+def test_the_tenth_row_is_newer_than_the_ninth(connection, things):
+    connection.execute(
+        "INSERT INTO things_errors (record_id) SELECT n FROM generate_series(6, 12) n"
+    )
+    newest = RefusedView(connection, things).rows(Shown(), 0, 4)
+    assert [row.record_id for row in newest] == ["12", "11", "10", "9"]
+
+
 def test_kinds_are_counted_the_most_frequent_first(connection, things):
     kinds = RefusedView(connection, things).kinds(Shown())
     assert kinds == [Kind(*NULL_NAME, 3), Kind(*BAD_ID, 1)]

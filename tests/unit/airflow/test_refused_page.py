@@ -62,7 +62,7 @@ def row(text: str | None) -> ListedRow:
 
 
 def listed(asked: page.Request, text: str | None = "x", **more) -> str:
-    options = {"more": False, "notes": [], "redrive_dag": None, **more}
+    options = {"more": False, "notes": [], "replay": None, **more}
     return page.rows_page(asked, [Kind(text, text, 3)], [row(text)], **options)
 
 
@@ -70,7 +70,7 @@ def listed(asked: page.Request, text: str | None = "x", **more) -> str:
 def test_nothing_that_comes_from_a_row_or_a_url_becomes_markup(text):
     asked = page.Request("d", text, text, text, text)
     for shown in (
-        listed(asked, text, notes=[text], redrive_dag=text),
+        listed(asked, text, notes=[text], replay=page.Replay(text, {text: text})),
         page.row_page(asked, {"id": "7", "record_data": text}),
         page.tables_page(asked, [text]),
         page.sentence_page(text, text),
@@ -95,6 +95,8 @@ def test_a_list_links_to_its_rows_kinds_and_further_pages():
     assert "?table=t&run=run+1&connection=pg" in links
     assert "?table=t&run=run+1&page=3&connection=pg" in links
     assert "?run=run+1&connection=pg" in links
+    assert "?table=t&connection=pg" in links
+    assert "../../../dags/d" in links
 
 
 def test_the_last_page_says_how_to_see_more():
@@ -105,9 +107,15 @@ def test_the_last_page_says_how_to_see_more():
 
 def test_the_replay_form_is_filled_in_and_leads_to_a_dag_that_exists():
     asked = page.Request("d", table='t"<', error_type="not_null_violation")
-    shown = listed(asked, redrive_dag="redrive_errors")
+    defaults: dict[str, object] = {
+        "action": "inspect",
+        "table": None,
+        "error_types": [],
+        "most": 10,
+    }
+    shown = listed(asked, replay=page.Replay("redrive_errors", defaults))
     assert "../../../dags/redrive_errors" in Seen(shown).links
     form = json.loads(unescape(shown.split("<pre>")[1].split("</pre>")[0]))
-    assert form == {"action": "inspect", "table": 't"<', "error_types": ["not_null_violation"]}
+    assert form == {**defaults, "table": 't"<', "error_types": ["not_null_violation"]}
     assert "redrive_dag" in listed(asked)
-    assert "../../../dags" not in listed(asked)
+    assert "../../../dags/redrive" not in listed(asked)
