@@ -117,9 +117,11 @@ import airflow.sdk
 
 before = set(sys.modules)
 
+extra = ("openlineage", "airflow.providers.openlineage")
+
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.startswith(("openlineage", "airflow.providers.openlineage")):
+        if name.startswith(extra):
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
@@ -134,7 +136,7 @@ from batchdrain.operators.drain_queue import DrainQueueOperator
 from fix_task_context import drain_context
 build_drain_dag("airflow", tables="things")
 counts = DrainQueueOperator(task_id="t", queue_key="batchdrain:things").execute(drain_context())
-loaded = [name for name in set(sys.modules) - before if "openlineage" in name]
+loaded = [name for name in set(sys.modules) - before if name.startswith(extra)]
 print("applied:", counts["applied"], "loaded:", loaded)
 """
 
