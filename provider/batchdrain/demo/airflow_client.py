@@ -12,8 +12,9 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 ENDED = frozenset({"success", "failed"})
 """The states in which a DAG run has ended."""
-TIMEOUT = 30.0
-"""Seconds that one request may take."""
+TIMEOUT = 120.0
+"""Seconds that one request may take: an API server that has just started works for 9 s on the first
+task, answers nobody meanwhile, and may have to share its processors."""
 
 _open = build_opener(ProxyHandler({})).open
 
