@@ -195,8 +195,8 @@ def _why(error: TransientError) -> str:
     if error.sqlstate != _LOCKED:
         return str(error)
     return (
-        "another session has locked what these records would change, and keeps it for longer than "
-        f"lock_timeout; a drain would wait, and try again: {error}"
+        "another session keeps rows or tables locked that these records need, for longer than "
+        "lock_timeout; a drain would wait, and try again"
     )
 
 

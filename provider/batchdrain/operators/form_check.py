@@ -14,7 +14,7 @@ from airflow.sdk import Context
 from batchdrain import configuration as options
 from batchdrain.errors import ConfigurationError
 
-_NUMBERS = (
+_CHECKED = (
     options.BATCH_SIZE,
     options.MIN_BATCH_SIZE,
     options.MAX_BATCH_SIZE,
@@ -26,6 +26,7 @@ _NUMBERS = (
     options.DRY_RUN_LIMIT,
 )
 _FLAGS = ("dry_run", "accept_rewound")
+_FORM = ("tables", *_FLAGS, *(option.name for option in _CHECKED))
 
 _ALIKE = 0.8
 """From this likeness on (see difflib) a name is taken for a misspelt one."""
@@ -41,8 +42,10 @@ def check_form(context: Context) -> None:
     run = context.get("dag_run")
     dag = context.get("dag")
     if run is not None and dag is not None:
-        _refuse_misspelt(run.conf or {}, dag.params)
-    for option in _NUMBERS:
+        conf = run.conf or {}
+        _refuse_misspelt(conf, dag.params)
+        _refuse_ignored(conf, params)
+    for option in _CHECKED:
         if params.get(option.name) is not None:
             option.read(params=params)
     for name in _FLAGS:
@@ -76,6 +79,15 @@ def _refuse_misspelt(conf: Mapping[str, Any], params: Iterable[str]) -> None:
                 f"The run was triggered with {name!r}, but there is no such Param: did you mean "
                 f"{known[meant]!r}? Nothing was done."
             )
+
+
+def _refuse_ignored(conf: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    ignored = [name for name in _FORM if name in conf and conf[name] != params.get(name)]
+    if ignored:
+        raise ConfigurationError(
+            f"The run was triggered with {', '.join(ignored)}, but Airflow does not hand that on: "
+            "set dag_run_conf_overrides_params of section [core] to True. Nothing was done."
+        )
 
 
 def _plain(name: str) -> str:

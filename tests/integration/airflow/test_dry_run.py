@@ -110,7 +110,7 @@ def test_a_lock_ends_the_try_with_a_sentence_and_the_next_one_goes_through(
             drain().execute(dry())
         other.rollback()
     assert not isinstance(failed.value, AirflowFailException)
-    assert "has locked what these records would change" in capsys.readouterr().out.splitlines()[-1]
+    assert "another session keeps rows or tables locked" in capsys.readouterr().out.splitlines()[-1]
     assert drain().execute(dry())["would_apply"] == 1
 
 

@@ -42,3 +42,11 @@ def test_what_belongs_to_others_is_left_alone() -> None:
     check_form(without)
     empty: Any = {**context(), "dag_run": SimpleNamespace(conf=None)}
     check_form(empty)
+
+
+def test_a_form_that_airflow_does_not_hand_on_is_refused() -> None:
+    """With dag_run_conf_overrides_params off a run that was to be tried would drain."""
+    ignored: Any = {**context(dry_run=True), "params": {"dry_run": False}}
+    with pytest.raises(ConfigurationError, match=r"dry_run, .* dag_run_conf_overrides_params"):
+        check_form(ignored)
+    check_form(context(dry_run=True, tables=["flights"], max_seconds=1.5))
