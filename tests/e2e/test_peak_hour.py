@@ -113,7 +113,7 @@ def test_a_locked_table_does_not_hold_up_another_queue(
     airflow: RunningAirflow, demo_tables: Target, measured: Measured
 ) -> None:
     """The other queue is drained no later than twice the cadence."""
-    cadence = 10
+    cadence = 15
     free = load(airflow, demo_tables, "free", 100)
     locked = load(airflow, demo_tables, "locked", 100)
     with (
