@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo up test test-long bench bench-docs check lock clean
+.PHONY: demo up secrets test test-long bench bench-docs check lock clean
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -25,11 +25,12 @@ test: $(STAMP) ## unit, integration and e2e tests, against embedded servers unle
 test-long: $(STAMP) ## the tests that take minutes
 	$(BIN)/pytest -m long
 
-check: $(STAMP) ## style, types, layers and the links in the documents
+check: $(STAMP) ## style, types, layers, the compose file and the links in the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	$(BIN)/pytest -q tests/unit/test_documents.py
 
 # ONLY="insert_*,drain_*" and QUICK=1 are for work on the benchmark itself; they judge no claim.
@@ -60,3 +61,6 @@ demo: $(DEMO_STAMP) ## 24,000 real messages through the shipped DAG of a real Ai
 
 up: $(DEMO_STAMP) ## the same installation, kept running until Ctrl-C; its data stay in .demo
 	@mkdir -p $(DEMO)/empty && cd $(DEMO)/empty && exec $(DEMO_PYTHON) -m batchdrain.demo up --data $(CURDIR)/.demo
+
+secrets: ## a random value in .env for each secret of docker-compose.yaml; keeps those that are there
+	@sh deploy/make_secrets.sh
