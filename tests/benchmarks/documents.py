@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.chart import draw
@@ -15,7 +15,22 @@ from benchmarks.claims import CLAIMS
 from benchmarks.labels import GROUPS
 from benchmarks.report import REPORT, Report, in_digits
 
-DOCUMENTS = (Path("README.md"), Path("docs") / "performance.md")
+DOCUMENTS = (Path("README.md"), Path("README.es.md"), Path("docs") / "performance.md")
+
+_SUMMARY_HEAD = (
+    "records/s",
+    "one row at a time",
+    "executemany",
+    "**batchdrain**",
+    "COPY, the limit",
+)
+_SPANISH_HEAD = (
+    "registros/s",
+    "una fila cada vez",
+    "executemany",
+    "**batchdrain**",
+    "COPY, el límite",
+)
 
 _LEFT_OUT = ("fsync", "synchronous_commit", "full_page_writes", "appendfsync")
 
@@ -41,18 +56,20 @@ def claims(report: Report) -> str:
     return "\n".join(lines)
 
 
-def summary(report: Report) -> str:
+def summary(report: Report, head: Sequence[str] = _SUMMARY_HEAD) -> str:
     """Return a short table for the README: three operations, four ways, in records/s."""
-    lines = [
-        "| records/s | one row at a time | executemany | **batchdrain** | COPY, the limit |",
-        "|---|--:|--:|--:|--:|",
-    ]
+    lines = [f"| {' | '.join(head)} |", "|---|--:|--:|--:|--:|"]
     for operation in ("insert", "update", "delete"):
         ways = (f"{operation}_{way}" for way in ("one_row", "executemany", "recordset"))
         found = [report.rates.get(name) for name in (*ways, f"{operation}_copy_limit")]
         shown = (f"{spread.median:,.0f}" if spread else "" for spread in found)
         lines.append(f"| {operation.upper()} | {' | '.join(shown)} |")
     return "\n".join(lines)
+
+
+def resumen(report: Report) -> str:
+    """Return the same table for the README in Spanish."""
+    return summary(report, _SPANISH_HEAD)
 
 
 def rates(report: Report) -> str:
@@ -96,6 +113,7 @@ def main() -> int:
     report = Report.read()
     parts: dict[str, Callable[[Report], str]] = {
         "summary": summary,
+        "resumen": resumen,
         "claims": claims,
         "rates": rates,
         "environment": environment,

@@ -72,6 +72,14 @@ def test_every_command_that_a_document_names_exists(document: Path) -> None:
     assert named <= rules
 
 
+def test_every_how_to_page_is_in_their_index() -> None:
+    """Each has a line of its own there."""
+    folder = REPOSITORY / "docs" / "how-to"
+    pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
+    listed = re.findall(r"^\| \[(\S+)\]\(\1\) \|", (folder / "README.md").read_text(), flags=re.M)
+    assert sorted(listed) == sorted(pages)
+
+
 def test_a_dead_link_is_noticed(tmp_path: Path) -> None:
     """Files and headings, inline and by reference; code and the web are left alone."""
     document = tmp_path / "a.md"

@@ -10,7 +10,7 @@ from benchmarks.cases import cases
 from benchmarks.chart import chart
 from benchmarks.claims import CLAIMS
 from benchmarks.competitors import Servers
-from benchmarks.documents import claims, filled, rates
+from benchmarks.documents import claims, filled, rates, resumen, summary
 from benchmarks.labels import GROUPS
 from benchmarks.report import Report, Spread
 from benchmarks.scale import FULL
@@ -70,6 +70,16 @@ def test_all_rates_are_in_the_tables() -> None:
     """By label and by name."""
     table = rates(report())
     assert all(f"`{name}` | 1,000 | 500 to 2,000 | 5 |" in table for name in _LABELS)
+
+
+def test_both_readmes_get_the_same_figures() -> None:
+    """Under heads in their own languages."""
+    (head, *rows), (cabecera, *filas) = (
+        table(report()).splitlines() for table in (summary, resumen)
+    )
+    assert rows == filas
+    assert head.count("|") == cabecera.count("|")
+    assert "registros/s" in cabecera
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
