@@ -11,6 +11,7 @@ pytest_plugins = [
     "fix_drain_dag",
     "fix_postgres",
     "fix_valkey",
+    "fix_sentinel",
     "fix_airflow",
     "fix_engine",
     "fix_node",

@@ -39,6 +39,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "core": {
         "dags_are_paused_at_creation": False,
         "simple_auth_manager_users": f"admin:admin,{VIEWER}:viewer",
+        "test_connection": "Enabled",
     },
 }
 

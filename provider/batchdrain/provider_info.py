@@ -99,11 +99,6 @@ def _redis_connection() -> dict[str, Any]:
         "ui-field-behaviour": {"hidden-fields": ["schema"], "relabeling": {}},
         "conn-fields": {
             "db": {"label": "DB", "schema": {"type": ["integer", "null"], "default": 0}},
-            "ssl": {"label": "TLS", "schema": {"type": ["boolean", "null"], "default": False}},
-            "ssl_ca_certs": {
-                "label": "CA certificate path",
-                "schema": {"type": ["string", "null"]},
-            },
             "socket_connect_timeout": _seconds_field("Connect time-out", 5),
             "socket_timeout": _seconds_field("Reply time-out", 10),
             "retries": {
@@ -111,7 +106,65 @@ def _redis_connection() -> dict[str, Any]:
                 "description": "How often a command is tried again after a connection error.",
                 "schema": {"type": ["integer", "null"], "default": 3},
             },
+            **_tls_fields(),
+            "cluster": _switch("Cluster", "Host and port are one node of a Redis Cluster.", False),
+            "startup_nodes": _text_field(
+                "Further cluster nodes", "As host:port, separated by commas."
+            ),
+            **_sentinel_fields(),
         },
+    }
+
+
+def _tls_fields() -> dict[str, Any]:
+    return {
+        "ssl": _switch("TLS", None, False),
+        "ssl_ca_certs": _text_field(
+            "CA certificate path", "Who may have signed the server's certificate."
+        ),
+        "ssl_certfile": _text_field(
+            "Client certificate path", "Where the server wants clients to show one."
+        ),
+        "ssl_keyfile": _text_field("Client key path", None),
+        "ssl_check_hostname": _switch(
+            "Check host name", "The server's certificate has to name its host.", True
+        ),
+    }
+
+
+def _sentinel_fields() -> dict[str, Any]:
+    return {
+        "sentinel_master": _text_field(
+            "Sentinel: master name",
+            "Ask Redis Sentinel for the server: the name of the master that it watches.",
+        ),
+        "sentinels": _text_field(
+            "Sentinel: nodes",
+            "The sentinels as host:port, separated by commas. Empty: host and port above.",
+        ),
+        "sentinel_username": _text_field("Sentinel: user", None),
+        "sentinel_password": {
+            "label": "Sentinel: password",
+            "description": "The sentinels' own; the server's stands above.",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
+        "sentinel_ssl": _switch("Sentinel: TLS", "Also between Airflow and the sentinels.", False),
+    }
+
+
+def _text_field(label: str, description: str | None) -> dict[str, Any]:
+    return _field(label, description, {"type": ["string", "null"]})
+
+
+def _switch(label: str, description: str | None, default: bool) -> dict[str, Any]:
+    return _field(label, description, {"type": ["boolean", "null"], "default": default})
+
+
+def _field(label: str, description: str | None, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "label": label,
+        **({"description": description} if description else {}),
+        "schema": schema,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from airflow.sdk import BaseHook, Connection
@@ -10,6 +11,10 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from batchdrain.errors import ConfigurationError
 
+Address = tuple[str, int]
+"""Host and port of a server."""
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<host>[^\[\]:\s]+))(?::(?P<port>[0-9]{1,5}))?")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
@@ -77,6 +82,47 @@ def extra_flag(connection: Connection, name: str, default: bool) -> bool:
             "or false."
         )
     return text in _TRUE
+
+
+def extra_text(connection: Connection, name: str) -> str:
+    """Return a text from the connection's extra field, the empty one where it is missing.
+
+    Raises ConfigurationError naming the field if it is an object, a list, or true or false.
+    """
+    value: Any = connection.extra_dejson.get(name)
+    if isinstance(value, (dict, list, bool)):
+        raise ConfigurationError(
+            f"The extra field {name} of the Airflow connection {connection.conn_id!r} must be text."
+        )
+    return "" if value is None else str(value)
+
+
+def extra_addresses(connection: Connection, name: str, port: int) -> tuple[Address, ...]:
+    """Return servers from the connection's extra field, none where it is missing.
+
+    It is a list, or a text such as `host-1:6379,host-2,[::1]:6379`; `port` is for those without
+    one. Raises ConfigurationError naming the field if it is anything else.
+    """
+    given: Any = connection.extra_dejson.get(name)
+    if not isinstance(given, list):
+        given = extra_text(connection, name).split(",")
+    addresses = []
+    for entry in filter(None, (str(part).strip() for part in given)):
+        match = _ADDRESS.fullmatch(entry)
+        number = int(match["port"] or port) if match else 0
+        if match is None or not 0 < number < 65536:
+            raise ConfigurationError(
+                f"The extra field {name} of the Airflow connection {connection.conn_id!r} must "
+                f"look like host-1:{port},host-2:{port}."
+            )
+        addresses.append((match["host"] or match["v6"], number))
+    return tuple(addresses)
+
+
+def shown_node(address: Address) -> str:
+    """Return host and port as they are written."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _number(connection: Connection, name: str, default: float, *, lowest: float) -> float:

@@ -10,7 +10,12 @@ from airflow.providers.redis.hooks.redis import RedisHook
 
 from batchdrain.errors import BatchdrainError
 from batchdrain.hooks.connection import ConnectionLookup
-from batchdrain.hooks.redis_client import blocking_client, database_number, shown_address
+from batchdrain.hooks.redis_client import (
+    blocking_client,
+    database_number,
+    shown_address,
+    shown_server,
+)
 from batchdrain.queues.backlog import Backlog, backlogs
 from batchdrain.queues.failures import translated
 from batchdrain.queues.opening import open_queue, scan_keys
@@ -26,7 +31,8 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
     Takes a connection of type `redis`, `rediss` or `batchdrain_redis`. It is encrypted if its type
     or schema is `rediss`, or its extra `ssl` is true. Extras beside those of RedisHook, in
     seconds: `socket_connect_timeout` (5), `socket_timeout` (10); and `retries` (3), how often a
-    command is tried again after a connection error.
+    command is tried again after a connection error. With `sentinel_master` the server is the one
+    that Redis Sentinel takes for the master (see `sentinel`).
     """
 
     conn_name_attr = "redis_conn_id"
@@ -101,7 +107,8 @@ class RedisQueueHook(RedisHook, ConnectionLookup):
                 self.client().ping()
         except BatchdrainError as error:
             return False, str(error)
-        return True, f"{self.address()} answers."
+        # Airflow tests a copy of the connection under an id of its own, which says nothing.
+        return True, f"{shown_server(self.get_connection(self.redis_conn_id))} answers."
 
     @cached_property
     def _client(self) -> Any:

@@ -14,7 +14,13 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
 from batchdrain.errors import ConfigurationError
-from batchdrain.hooks.connection import extra_count, extra_flag, extra_seconds
+from batchdrain.hooks.connection import (
+    extra_addresses,
+    extra_count,
+    extra_flag,
+    extra_seconds,
+)
+from batchdrain.hooks.sentinel import async_master, blocking_master, sentinel_group
 from batchdrain.queues.failures import translated
 
 _PORT = 6379
@@ -31,11 +37,13 @@ def blocking_client(connection: Connection) -> Any:
     is away.
     """
     options = {**_options(connection), "retry": Retry(_backoff(), _retries(connection))}
+    if group := sentinel_group(connection, options):
+        return blocking_master(group, options, database_number(connection))
     if not _is_cluster(connection):
         return redis.Redis(db=database_number(connection), **options)
     nodes: list[Any] = [
         ClusterNode(host, port)  # type: ignore[no-untyped-call]
-        for host, port in _startup_nodes(connection)
+        for host, port in extra_addresses(connection, "startup_nodes", _PORT)
     ]
     with translated(redis.Redis(host=options["host"], port=options["port"]), "a cluster"):
         return RedisCluster(startup_nodes=nodes, **options)
@@ -47,15 +55,26 @@ def async_client(connection: Connection) -> Any:
     Raises ConfigurationError naming what is wrong with the connection.
     """
     options = {**_options(connection), "retry": AsyncRetry(_backoff(), _retries(connection))}
+    if group := sentinel_group(connection, options):
+        return async_master(group, options, database_number(connection))
     if not _is_cluster(connection):
         return asyncio.Redis(db=database_number(connection), **options)
-    nodes = [AsyncClusterNode(host, port) for host, port in _startup_nodes(connection)]
+    nodes = [
+        AsyncClusterNode(host, port)
+        for host, port in extra_addresses(connection, "startup_nodes", _PORT)
+    ]
     return asyncio.RedisCluster(startup_nodes=nodes, **options)
 
 
 def shown_address(connection: Connection) -> str:
     """Return the connection's id and the server, for logs; it holds no secret."""
-    return f"{connection.conn_id} ({connection.host}:{connection.port or _PORT})"
+    return f"{connection.conn_id} ({shown_server(connection)})"
+
+
+def shown_server(connection: Connection) -> str:
+    """Return host and port, or the sentinels and their master; it holds no secret."""
+    host, port = connection.host or "localhost", connection.port or _PORT
+    return str(sentinel_group(connection) or f"{host}:{port}")
 
 
 def _options(connection: Connection) -> dict[str, Any]:
@@ -114,21 +133,3 @@ def database_number(connection: Connection) -> int:
             'in the extra {"db": 0}.'
         )
     return int(value)
-
-
-def _startup_nodes(connection: Connection) -> list[tuple[str, int]]:
-    """Read the further nodes of a cluster from the extra field `startup_nodes`.
-
-    Raises ConfigurationError if they aren't written as RedisHook wants them.
-    """
-    listed = connection.extra_dejson.get("startup_nodes") or ""
-    nodes = []
-    for entry in str(listed).split(",") if listed else ():
-        host, _, port = entry.strip().partition(":")
-        if not host or not (port or str(_PORT)).isdecimal():
-            raise ConfigurationError(
-                f"The extra field startup_nodes of the Airflow connection {connection.conn_id!r} "
-                "must look like node-1:6379,node-2:6379."
-            )
-        nodes.append((host, int(port or _PORT)))
-    return nodes

@@ -56,7 +56,8 @@ def translated(client: redis.Redis, key: str) -> Iterator[None]:
 
 
 def _translation(error: Exception, server: str, key: str) -> BatchdrainError:
-    if isinstance(error, _LOGIN):
+    # A cluster's client tells why no node would do only as the cause of its own error.
+    if isinstance(error, _LOGIN) or isinstance(error.__cause__, _LOGIN):
         return ConfigurationError(
             f"Redis at {server} refuses the login; check user and password of its connection"
         )

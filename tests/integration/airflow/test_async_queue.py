@@ -18,7 +18,7 @@ from batchdrain.hooks.async_queue import AsyncQueueHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.queues.backlog import Backlog
 from batchdrain.queues.queue import START
-from tls_front import tls_front
+from tls_proxy import certificate, tls_before
 
 pytestmark = pytest.mark.usefixtures("airflow_connections")
 
@@ -97,20 +97,17 @@ def test_connections_are_encrypted_where_it_is_asked_for(
     monkeypatch.setenv("AIRFLOW_CONN_FILLED", redis_url)
     fill(redis_client)
 
-    async def encrypted() -> list[Backlog]:
-        async with tls_front(tmp_path, urlsplit(redis_url).port) as (port, certificate):
-            extra = {"ssl": True, "ssl_ca_certs": str(certificate)}
-            connection = {"conn_type": "redis", "host": "127.0.0.1", "port": port, "extra": extra}
-            connection["schema"] = urlsplit(redis_url).path.lstrip("/")
-            monkeypatch.setenv("AIRFLOW_CONN_TLS", json.dumps(connection))
-            found = await surveyed("tls")
-            untrusted = {**connection, "extra": {"ssl": True, "retries": 0}}
-            monkeypatch.setenv("AIRFLOW_CONN_UNTRUSTED", json.dumps(untrusted))
-            with pytest.raises(TransientError, match="certificate"):
-                await surveyed("untrusted")
-            return found
-
-    assert shown(asyncio.run(encrypted())) == DEPTHS
+    file = certificate(tmp_path)
+    with tls_before(urlsplit(redis_url).port, file) as port:
+        extra = {"ssl": True, "ssl_ca_certs": str(file)}
+        connection = {"conn_type": "redis", "host": "127.0.0.1", "port": port, "extra": extra}
+        connection["schema"] = urlsplit(redis_url).path.lstrip("/")
+        monkeypatch.setenv("AIRFLOW_CONN_TLS", json.dumps(connection))
+        assert shown(asyncio.run(surveyed("tls"))) == DEPTHS
+        untrusted = {**connection, "extra": {"ssl": True, "retries": 0}}
+        monkeypatch.setenv("AIRFLOW_CONN_UNTRUSTED", json.dumps(untrusted))
+        with pytest.raises(TransientError, match="certificate"):
+            asyncio.run(surveyed("untrusted"))
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from batchdrain.errors import ConfigurationError, SystemicError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.queues.queue import START
+from tls_proxy import certificate, tls_before
 
 pytestmark = pytest.mark.usefixtures("airflow_connections")
 
@@ -230,6 +231,28 @@ def test_tls_is_used_where_it_is_asked_for(monkeypatch, url, encrypted):
     monkeypatch.setenv("AIRFLOW_CONN_TLS", url)
     client = RedisQueueHook("tls").client()
     assert issubclass(client.connection_pool.connection_class, SSLConnection) is encrypted
+
+
+def test_a_server_behind_tls_is_trusted_by_its_certificate(monkeypatch, own_valkey, tmp_path):
+    """With the CA's file, and not without; a certificate of another host is refused, too."""
+    file = certificate(tmp_path)
+    with tls_before(own_valkey.port, file) as port:
+        url = f"rediss://127.0.0.1:{port}/0?retries=0"
+        monkeypatch.setenv("AIRFLOW_CONN_TLS", f"{url}&ssl_ca_certs={file}")
+        hook = RedisQueueHook("tls")
+        assert hook.test_connection()[0] is True
+        hook.close()
+        monkeypatch.setenv("AIRFLOW_CONN_TLS", url)
+        assert "CERTIFICATE_VERIFY_FAILED" in RedisQueueHook("tls").test_connection()[1]
+    file = certificate(tmp_path, "127.0.0.2")
+    with tls_before(own_valkey.port, file) as port:
+        url = f"rediss://127.0.0.1:{port}/0?retries=0&ssl_ca_certs={file}"
+        monkeypatch.setenv("AIRFLOW_CONN_TLS", url)
+        assert "127.0.0.1" in RedisQueueHook("tls").test_connection()[1]
+        monkeypatch.setenv("AIRFLOW_CONN_TLS", f"{url}&ssl_check_hostname=false")
+        hook = RedisQueueHook("tls")
+        assert hook.test_connection()[0] is True
+        hook.close()
 
 
 def test_no_operation_and_no_list_of_records_are_sentences(canota):

@@ -11,6 +11,7 @@ from importlib import resources
 import jsonschema  # type: ignore[import-untyped]
 
 from batchdrain.configuration import OPTIONS
+from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.provider_info import get_provider_info
 
 
@@ -43,6 +44,32 @@ def test_every_module_and_class_that_it_names_exists():
         hook = getattr(importlib.import_module(module), name)
         assert hook.conn_type == connection["connection-type"]
         assert hook.hook_name == connection["hook-name"]
+
+
+def test_the_connection_form_hides_what_is_secret():
+    for connection in get_provider_info()["connection-types"]:
+        for name, field in connection["conn-fields"].items():
+            secret = "password" in name
+            assert (field["schema"].get("format") == "password") is secret, name
+
+
+def test_a_form_that_was_saved_as_it_came_is_a_connection(monkeypatch):
+    """The UI stores the default of every field that nobody filled in, or null."""
+    fields = next(
+        connection["conn-fields"]
+        for connection in get_provider_info()["connection-types"]
+        if connection["connection-type"] == "batchdrain_redis"
+    )
+    for extra in (
+        {name: field["schema"].get("default") for name, field in fields.items()},
+        dict.fromkeys(fields),
+        dict.fromkeys(fields, ""),
+    ):
+        connection = {"conn_type": "batchdrain_redis", "host": "h", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_FORM", json.dumps(connection))
+        options = RedisQueueHook("form").client().connection_pool.connection_kwargs
+        assert (options["host"], options["port"], options["db"]) == ("h", 6379, 0)
+        assert (options["socket_connect_timeout"], options["socket_timeout"]) == (5, 10)
 
 
 _SHOW = """
