@@ -281,7 +281,8 @@ class StreamQueue:
                 return None
             raise
 
-    def _facts_of(self, info: Mapping[str, Any]) -> _Facts:
+    def _facts_of(self, answer: Any) -> _Facts:
+        info = _named(answer)
         if "entries-added" not in info:
             raise ConfigurationError(
                 f"Redis at {address(self._client)} is too old: its streams do not count "
@@ -322,6 +323,15 @@ def _reader_of(client: redis.Redis) -> redis.Redis:
     reader = redis.Redis(connection_pool=client.connection_pool)
     reader.response_callbacks.pop("XRANGE", None)
     return reader
+
+
+def _named(answer: Any) -> Mapping[str, Any]:
+    """Return a stream's facts by name; redis-py leaves those of a cluster's transaction raw."""
+    if not isinstance(answer, Mapping):
+        answer = dict(zip(answer[::2], answer[1::2], strict=True))
+    return {
+        name.decode() if isinstance(name, bytes) else name: value for name, value in answer.items()
+    }
 
 
 def _message(entry_id: bytes, fields: list[bytes] | dict[bytes, bytes]) -> Message:
