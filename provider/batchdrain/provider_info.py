@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
                     "batchdrain.operators.control_queues",
                     "batchdrain.operators.drain_queue",
                     "batchdrain.operators.list_queues",
+                    "batchdrain.operators.preflight",
                     "batchdrain.operators.redrive_errors",
                     "batchdrain.operators.summarize_errors",
                 ],

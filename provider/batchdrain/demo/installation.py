@@ -17,8 +17,8 @@ from batchdrain.demo.dataset import TABLES
 from batchdrain.demo.servers import PostgresServer, ValkeyServer
 
 DAG_ID = "drain_tables"
-BY_HAND = ("control_queues", "redrive_errors")
-"""The DAGs that are only triggered by hand."""
+BY_HAND = ("control_queues", "redrive_errors", "preflight_dag")
+"""The files, beside the drain's, of the DAGs that are only triggered by hand."""
 
 TARGET = "demo"
 METADATA = "airflow"
@@ -73,8 +73,8 @@ def installation(
         with ExitStack() as stack:
             shipped = importlib.resources.files("batchdrain.dags")
             files = [
-                stack.enter_context(importlib.resources.as_file(shipped / f"{dag_id}.py"))
-                for dag_id in (DAG_ID, *BY_HAND)
+                stack.enter_context(importlib.resources.as_file(shipped / f"{name}.py"))
+                for name in (DAG_ID, *BY_HAND)
             ]
             airflow = AirflowServer(
                 settings,

@@ -169,37 +169,24 @@ class ErrorTable:
         Raises ConfigurationError when it can't be created, may not be written, or has no column
         that could keep a record whole.
         """
-        name = error_table_name(table.name)
-        shown = f"{table.schema}.{name}"
-        columns = _columns(connection, table.schema, name)
-        if not columns:
-            identifier = Identifier(table.schema, name)
-            try:
-                create_missing(connection, (_CREATE.format(table=identifier),))
-            except errors.InsufficientPrivilege as error:
-                raise ConfigurationError(
-                    f'the connection\'s role may not create table "{shown}" for refused records; '
-                    f'create it, or GRANT CREATE ON SCHEMA "{table.schema}" to the role'
-                ) from error
-            columns = _columns(connection, table.schema, name)
-        writable = [column for column, may_insert in columns if may_insert]
-        if not writable:
-            raise ConfigurationError(
-                f'the connection\'s role may not write refused records to table "{shown}"; '
-                f'GRANT INSERT ON "{table.schema}"."{name}" to it'
-            )
-        known = [c for c in writable if c.name in _WRITTEN or c.name == "created_at"]
-        if not any(c.name == "record_data" and (c.text or c.sure) for c in known):
-            raise ConfigurationError(
-                f'table "{shown}" has no column record_data of type jsonb that the role may '
-                "write, so refused records could not be kept; add it, or rename the table"
-            )
-        if any(c.name == "record_data" and c.text and c.bounded for c in known):
-            raise ConfigurationError(
-                f'column record_data of table "{shown}" is too narrow to keep records whole; '
-                f'ALTER TABLE "{table.schema}"."{name}" ALTER COLUMN record_data TYPE text'
-            )
-        return cls(table, known)
+        found = cls.existing(connection, table)
+        if found is not None:
+            return found
+        identifier = Identifier(table.schema, error_table_name(table.name))
+        try:
+            create_missing(connection, (_CREATE.format(table=identifier),))
+        except errors.InsufficientPrivilege as error:
+            raise ConfigurationError(may_not_create(table)) from error
+        return cls(table, _usable(table, _columns(connection, table)))
+
+    @classmethod
+    def existing(cls, connection: psycopg.Connection[Any], table: Table) -> Self | None:
+        """Find the error table of `table`, None where there is none.
+
+        Raises ConfigurationError as `open` does, and changes nothing.
+        """
+        columns = _columns(connection, table)
+        return cls(table, _usable(table, columns)) if columns else None
 
     @property
     def name(self) -> str:
@@ -245,6 +232,39 @@ class ErrorTable:
         send(connection, [_SAVEPOINT, Command(self._statement, (values,)), _RELEASE, *following])
 
 
+def may_not_create(table: Table) -> str:
+    """The sentence to fail with when the role may not create the error table of `table`."""
+    return (
+        f"the connection's role may not create table \"{table.schema}."
+        f'{error_table_name(table.name)}" for refused records; create it, or GRANT CREATE ON '
+        f'SCHEMA "{table.schema}" to the role'
+    )
+
+
+def _usable(table: Table, columns: Sequence[tuple[_Column, bool]]) -> list[_Column]:
+    """Return the error table's columns that are written to."""
+    name = error_table_name(table.name)
+    shown = f"{table.schema}.{name}"
+    writable = [column for column, may_insert in columns if may_insert]
+    if not writable:
+        raise ConfigurationError(
+            f'the connection\'s role may not write refused records to table "{shown}"; '
+            f'GRANT INSERT ON "{table.schema}"."{name}" to it'
+        )
+    known = [c for c in writable if c.name in _WRITTEN or c.name == "created_at"]
+    if not any(c.name == "record_data" and (c.text or c.sure) for c in known):
+        raise ConfigurationError(
+            f'table "{shown}" has no column record_data of type jsonb that the role may '
+            "write, so refused records could not be kept; add it, or rename the table"
+        )
+    if any(c.name == "record_data" and c.text and c.bounded for c in known):
+        raise ConfigurationError(
+            f'column record_data of table "{shown}" is too narrow to keep records whole; '
+            f'ALTER TABLE "{table.schema}"."{name}" ALTER COLUMN record_data TYPE text'
+        )
+    return known
+
+
 def _insert_statement(table: Table, columns: Sequence[_Column]) -> str:
     given = [column for column in columns if column.name in _WRITTEN]
     targets = [*given, *(column for column in columns if column.name == "created_at")]
@@ -256,11 +276,9 @@ def _insert_statement(table: Table, columns: Sequence[_Column]) -> str:
     ).as_string()
 
 
-def _columns(
-    connection: psycopg.Connection[Any], schema: str, name: str
-) -> list[tuple[_Column, bool]]:
+def _columns(connection: psycopg.Connection[Any], table: Table) -> list[tuple[_Column, bool]]:
     with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(_COLUMNS, (schema, name))
+        cursor.execute(_COLUMNS, (table.schema, error_table_name(table.name)))
         return [(_Column(*column), may_insert) for *column, may_insert in cursor]
 
 

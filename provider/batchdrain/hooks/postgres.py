@@ -82,8 +82,8 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
     def connect(self) -> psycopg.Connection[Any]:
         """Return a new psycopg connection in autocommit mode that notices a server that is gone.
 
-        Raises ConfigurationError for a connection that is not set, TransientError if the server is
-        away.
+        Raises ConfigurationError for a connection that is not set or has an extra field that
+        PostgreSQL does not know, TransientError if the server is away.
         """
         try:
             connection: Any = self.get_conn()
@@ -91,6 +91,11 @@ class BatchPostgresHook(PostgresHook, ConnectionLookup):
             raise TransientError(
                 f"PostgreSQL at {self.address()} can't be reached or refuses the login: "
                 f"{str(error).strip()}"
+            ) from None
+        except psycopg.ProgrammingError as error:
+            raise ConfigurationError(
+                f"PostgreSQL at {self.address()} can't be asked: {error}; mend the extra fields of "
+                "its connection"
             ) from None
         connection.autocommit = True
         connection.row_factory = tuple_row

@@ -91,6 +91,16 @@ def test_the_control_dag_waits_for_nothing_but_its_form(monkeypatch):
     assert dag.params.get_param("action").schema["enum"] == ["look", "hold", "release", "remove"]
 
 
+def test_the_preflight_dag_parses_where_its_options_are_bad(monkeypatch):
+    """It is there to say what is wrong with them."""
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "a:b:c")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__CADENCE", "7 s")
+    dag = bag(REPOSITORY / "dags").dags["preflight"]
+    assert [dag.schedule] == [None]
+    assert not dag.is_paused_upon_creation
+    assert dag.task_ids == ["look"]
+
+
 def test_the_dag_has_the_tasks_that_make_a_failed_drain_a_failed_run():
     dag = build_drain_dag("d", tables="flights", pool="orders", schedule=None)
     assert dag.get_task("list_queues").downstream_task_ids == {"drain", "watch_pool"}
