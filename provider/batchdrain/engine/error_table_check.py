@@ -118,7 +118,8 @@ def _replay(connection: psycopg.Connection[Any], table: Table) -> list[Finding]:
         RefusedRecords(connection, table)
     except ConfigurationError as error:
         what = "refused records can't be applied again from it"
-        return [Finding(Level.INFO, _subject(table), what, str(error))]
+        _, _, statement = str(error).partition(": ")
+        return [Finding(Level.INFO, _subject(table), what, statement or str(error))]
     return []
 
 

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from batchdrain import configuration as options
@@ -45,12 +46,24 @@ def _complaint(action: Callable[[], object]) -> str | None:
 
 
 def _section() -> dict[str, object]:
-    """Return what the section and the environment set, by the options' names."""
+    """Return what the section and the environment set, by the options' names, without defaults."""
     from airflow.sdk import conf
 
-    known = {option.name: option.default for option in options.OPTIONS}
+    known = {option.name: option for option in options.OPTIONS}
     values = conf.getsection(options.SECTION) or {}
-    return {name: value for name, value in values.items() if value != known.get(name)}
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in known or not _is_default(known[name], value)
+    }
+
+
+def _is_default(option: options.Option[Any], value: object) -> bool:
+    """Airflow mixes the defaults in, and makes numbers of texts."""
+    try:
+        return option.default is not None and option.parse(value) == option.parse(option.default)
+    except ValueError:
+        return False
 
 
 def _unknown() -> list[Finding]:
