@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from batchdrain.allow_list import AllowList
-from batchdrain.configuration import Option
 from batchdrain.errors import ConfigurationError
+from batchdrain.option import Option
 
 T = TypeVar("T")
 

@@ -14,9 +14,10 @@ from batchdrain.cadence import Cadence
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import ConfigurationError
 from batchdrain.finding import Finding, Level
+from batchdrain.option import SECTION, Option
 from batchdrain.preflight.given import Given
 
-OPTIONS = f"section [{options.SECTION}]"
+OPTIONS = f"section [{SECTION}]"
 """The subject of what is found about the options."""
 
 
@@ -50,7 +51,7 @@ def _section() -> dict[str, object]:
     from airflow.sdk import conf
 
     known = {option.name: option for option in options.OPTIONS}
-    values = conf.getsection(options.SECTION) or {}
+    values = conf.getsection(SECTION) or {}
     return {
         name: value
         for name, value in values.items()
@@ -58,7 +59,7 @@ def _section() -> dict[str, object]:
     }
 
 
-def _is_default(option: options.Option[Any], value: object) -> bool:
+def _is_default(option: Option[Any], value: object) -> bool:
     """Airflow mixes the defaults in, and makes numbers of texts."""
     try:
         return option.default is not None and option.parse(value) == option.parse(option.default)
