@@ -58,10 +58,14 @@ def finished(airflow: RunningAirflow, *tables: str) -> str:
 
 
 def rows(metadata: Connection, run_id: str) -> dict[str, int]:
-    """Return how many rows of each table tell of a run, but for the request that started it."""
+    """Return how many rows of each table tell of a run, but for the request that started it.
+
+    Not of what tasks were called with, which Airflow itself keeps for a few runs only.
+    """
     tables = metadata.execute(
         "SELECT table_name, column_name FROM information_schema.columns "
-        "WHERE table_schema = 'public' AND column_name IN ('run_id', 'source_run_id')"
+        "WHERE table_schema = 'public' AND column_name IN ('run_id', 'source_run_id') "
+        "AND table_name <> 'rendered_task_instance_fields'"
     ).fetchall()
     counts = {}
     for table, column in tables:
@@ -72,7 +76,12 @@ def rows(metadata: Connection, run_id: str) -> dict[str, int]:
     (requests,) = metadata.execute(
         "SELECT count(*) FROM log WHERE run_id = %s AND event = 'trigger_dag_run'", (run_id,)
     ).fetchone() or (0,)
-    return {**counts, "log": counts["log"] - requests}
+    (by_alias,) = metadata.execute(
+        "SELECT count(*) FROM asset_alias_asset_event AS a JOIN asset_event AS e "
+        "ON e.id = a.event_id WHERE e.source_run_id = %s",
+        (run_id,),
+    ).fetchone() or (0,)
+    return {**counts, "log": counts["log"] - requests, "asset_alias_asset_event": by_alias}
 
 
 def log_files(airflow: RunningAirflow, run_id: str) -> list[Path]:
