@@ -109,6 +109,7 @@ def test_the_default_cadence_at_the_peak_keeps_the_queue_bounded_and_lets_people
     assert started <= 5
 
 
+@pytest.mark.long
 def test_a_locked_table_does_not_hold_up_another_queue(
     airflow: RunningAirflow, demo_tables: Target, measured: Measured
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_locked_table_does_not_hold_up_another_queue(
     assert free.latencies().longest <= 2 * cadence
 
 
+@pytest.mark.long
 def test_with_twice_as_many_queues_as_slots_none_starves(
     airflow: RunningAirflow, demo_tables: Target, measured: Measured
 ) -> None:
