@@ -53,13 +53,25 @@ async def looks(
                         _log.info("Redis at %s answers again", hook.address())
                         failures = 0
                     yield found
-                    await asyncio.sleep(interval)
+                    await rest(interval)
         except TransientError as error:
             failures += 1
             # The first, second, fourth, eighth … failure: a long outage does not fill the log.
             if not failures & (failures - 1):
                 _log.warning("%s; looking again until it answers", error)
-            await asyncio.sleep(wait_after(failures, interval))
+            await rest(wait_after(failures, interval))
+
+
+async def rest(seconds: float) -> None:
+    """Sleep; end the task instead if it has been cancelled before.
+
+    Before Python 3.12 asyncio.wait_for, with which redis-py sends, loses a cancellation that comes
+    at the moment when it is done.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(seconds)
 
 
 def wait_after(failures: int, interval: float) -> float:

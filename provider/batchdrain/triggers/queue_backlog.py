@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -17,7 +16,7 @@ from batchdrain.allow_list import AllowList
 from batchdrain.errors import SystemicError
 from batchdrain.option_values import seconds_from
 from batchdrain.queues.backlog import Backlog
-from batchdrain.triggers.looks import SHORTEST_INTERVAL, Keys, looks
+from batchdrain.triggers.looks import SHORTEST_INTERVAL, Keys, looks, rest
 from batchdrain.triggers.watched_queues import read_argument, watched_queues
 
 THRESHOLD = 1
@@ -157,4 +156,4 @@ async def _lasting_looks(
                     yield found
         except SystemicError as error:
             _log.error("No queue is watched, next attempt in %.0f s: %s", REFUSED_SECONDS, error)
-            await asyncio.sleep(REFUSED_SECONDS)
+            await rest(REFUSED_SECONDS)

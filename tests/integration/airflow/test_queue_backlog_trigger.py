@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -15,6 +15,9 @@ import redis
 from airflow.triggers.base import TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 
+from batchdrain.errors import ConfigurationError, TransientError
+from batchdrain.hooks.async_queue import AsyncQueueHook
+from batchdrain.queues.backlog import Backlog
 from batchdrain.queues.opening import open_queue
 from batchdrain.queues.queue import START
 from batchdrain.triggers import looks, queue_backlog
@@ -258,6 +261,32 @@ def test_a_connection_that_is_changed_is_noticed_without_a_restart(
         return await waiting
 
     assert asyncio.run(scenario()) == {"queues": {STREAM: 1}}
+
+
+@pytest.mark.parametrize("error", [None, TransientError("away"), ConfigurationError("refused")])
+def test_a_cancellation_that_something_below_swallows_ends_it_all_the_same(monkeypatch, error):
+    """asyncio.wait_for of Python 3.11 does, at an unlucky moment; Airflow would wait for ever."""
+    asked: list[str] = []
+
+    async def survey(_: AsyncQueueHook, keys: list[str]) -> list[Backlog]:
+        asked.extend(keys)
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(PATIENCE)
+        if error is not None:
+            raise error
+        return []
+
+    monkeypatch.setattr(AsyncQueueHook, "survey", survey)
+
+    async def scenario() -> None:
+        watching = asyncio.create_task(first_event(trigger()))
+        await until(lambda: bool(asked))
+        watching.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([watching])
+        assert watching.cancelled()
+
+    asyncio.run(scenario())
 
 
 def reached(redis_conn_id: str = "redis_default") -> BacklogReached:
