@@ -8,10 +8,12 @@ from typing import Any
 
 import psycopg
 
+from batchdrain.engine import catalog_query
 from batchdrain.engine import preflight_query as query
 from batchdrain.engine.catalog import Table
 from batchdrain.engine.error_table import ErrorTable, error_table_name, may_not_create
 from batchdrain.engine.refused_records import RefusedRecords
+from batchdrain.engine.statements.quoting import quoted
 from batchdrain.errors import ConfigurationError
 from batchdrain.finding import Finding, Level
 
@@ -30,6 +32,9 @@ _CONTRACT: dict[str, int | None] = {
 
 _MORE = ("sqlstate", "constraint_name", "queue", "message_id", "dag_id", "run_id")
 """What is written, too, where a table has such columns; all of it may be NULL."""
+
+_REPLAYING = ("SELECT", "UPDATE", "DELETE")
+"""What replaying takes beside INSERT."""
 
 _ALWAYS = ("error_type", "error_message", "record_data", "created_at")
 """What every refused record has; a stream entry without fields lacks record_data."""
@@ -81,7 +86,7 @@ def _refusing(columns: Sequence[_Column], table: Table) -> list[Finding]:
         else:
             level = Level.ERROR
             what = f"{column.name} takes no NULL and has no default, so no refused record fits in"
-        do = f'ALTER TABLE {_quoted(table)} ALTER COLUMN "{column.name}" DROP NOT NULL'
+        do = f"ALTER TABLE {_quoted(table)} ALTER COLUMN {quoted(column.name)} DROP NOT NULL"
         findings.append(Finding(level, _subject(table), what, do))
     return findings
 
@@ -114,12 +119,19 @@ def _lacking(columns: Sequence[_Column], table: Table) -> list[Finding]:
 
 
 def _replay(connection: psycopg.Connection[Any], table: Table) -> list[Finding]:
+    what = "refused records can't be applied again from it"
     try:
         RefusedRecords(connection, table)
     except ConfigurationError as error:
-        what = "refused records can't be applied again from it"
         _, _, statement = str(error).partition(": ")
         return [Finding(Level.INFO, _subject(table), what, statement or str(error))]
+    names = {"schema": table.schema, "table": error_table_name(table.name)}
+    *_, privileges = query.rows(connection, catalog_query.RELATION, names)[0]
+    lacking = [right for right in _REPLAYING if right not in privileges]
+    if lacking:
+        what += f": the role may not {', '.join(lacking)}"
+        do = f"GRANT {', '.join(lacking)} ON {_quoted(table)} TO the role, if it is to replay"
+        return [Finding(Level.INFO, _subject(table), what, do)]
     return []
 
 
@@ -128,7 +140,7 @@ def _subject(table: Table) -> str:
 
 
 def _quoted(table: Table) -> str:
-    return f'"{table.schema}"."{error_table_name(table.name)}"'
+    return f"{quoted(table.schema)}.{quoted(error_table_name(table.name))}"
 
 
 def _wanted(name: str) -> str:

@@ -14,6 +14,7 @@ from batchdrain.engine.error_table_check import error_table_findings
 from batchdrain.engine.position import Position, positions
 from batchdrain.engine.records import Operation
 from batchdrain.engine.session import told
+from batchdrain.engine.statements.quoting import listed, qualified
 from batchdrain.errors import BatchdrainError
 from batchdrain.finding import Finding, Level
 
@@ -155,7 +156,7 @@ def _table(
     if lacking:
         rights = sorted({"INSERT", "UPDATE", "DELETE"} - table.privileges)
         what = f"the role may not do {', '.join(lacking)}: such messages would stop its drain"
-        do = f"GRANT {', '.join(rights)} ON {_quoted(table)} to the role, unless none ever come"
+        do = f"GRANT {', '.join(rights)} ON {qualified(table)} to the role, unless none ever come"
         found.append(Finding(Level.WARNING, subject, what, do))
     found += _numbers(connection, table, subject)
     if "INSERT" in table.privileges:
@@ -191,11 +192,7 @@ def _closed_columns(table: Table, subject: str) -> list[Finding]:
     closed = [c.name for c in table.columns if not c.insertable and not c.computed]
     if not closed:
         return []
-    columns = ", ".join(f'"{name}"' for name in closed)
+    columns = listed(closed)
     what = f"the role may not INSERT into {columns}: a record that has one would stop the drain"
-    do = f"GRANT INSERT ({columns}) ON {_quoted(table)} TO the role, unless none ever come"
+    do = f"GRANT INSERT ({columns}) ON {qualified(table)} TO the role, unless none ever come"
     return [Finding(Level.WARNING, subject, what, do)]
-
-
-def _quoted(table: Table) -> str:
-    return f'"{table.schema}"."{table.name}"'

@@ -11,6 +11,7 @@ import psycopg
 
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
+from batchdrain.cadence import Lingers
 from batchdrain.engine import preflight as database
 from batchdrain.errors import BatchdrainError, TransientError
 from batchdrain.finding import Finding
@@ -46,7 +47,7 @@ def look(given: Given) -> list[Finding]:
         return [
             *option_findings(given, datetime.now(UTC)),
             *airflow_findings(given, queues),
-            *pool_findings(given.valid(options.POOL), queues),
+            *pool_findings(given.valid(options.POOL), queues, _lingering(given)),
             *in_postgres,
             *in_redis,
             *_tables(given, covered, connection),
@@ -74,6 +75,11 @@ def _open_redis(given: Given, stack: ExitStack) -> tuple[RedisQueueHook | None, 
     except BatchdrainError as error:
         return None, [_unreachable(server.SERVER, error)]
     return hook, server.server_findings(hook.client(), hook.address())
+
+
+def _lingering(given: Given) -> int:
+    off = given.valid(options.LINGER) is Lingers.OFF
+    return 0 if off else given.valid(options.LINGER_SLOTS)
 
 
 def _unreachable(subject: str, error: BatchdrainError) -> Finding:

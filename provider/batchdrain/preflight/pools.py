@@ -52,8 +52,11 @@ def ask_for_pool(pool: str) -> PoolFacts | None:
     return PoolFacts(False) if found is None else PoolFacts(True, int(found.slots))
 
 
-def pool_findings(pool: str, queues: int) -> list[Finding]:
-    """Look at the pool of the drains, of which there are as many as queues."""
+def pool_findings(pool: str, queues: int, lingering: int = 0) -> list[Finding]:
+    """Look at the pool of the drains, of which there are as many as queues.
+
+    `lingering` is how many of them may stay on their queues when these are empty.
+    """
     known = ask_for_pool(pool)
     if known is None:
         return [_unseen(pool)]
@@ -64,6 +67,10 @@ def pool_findings(pool: str, queues: int) -> list[Finding]:
     if known.slots == 0:
         what = f"{pool} has no slots, so drains would wait for ever"
         return [Finding(Level.ERROR, POOL, what, "give it slots under Admin → Pools")]
+    if 0 < known.slots < 2 * lingering:
+        what = f"{pool} has {known.slots} slots, of which drains that linger may hold {lingering}"
+        do = "give it twice as many as linger_slots: a drain that waits for one ends the lingering"
+        return [Finding(Level.WARNING, POOL, what, do)]
     if 0 < known.slots < queues:
         what = f"{pool} has {known.slots} slots for {queues} queues, which take turns"
         return [Finding(Level.INFO, POOL, what, "give it more, if PostgreSQL has room for them")]

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from batchdrain.finding import Finding, Level
 
 _MARK = "→ "
+_WIDEST = 40
+"""Characters of the subjects' column; a longer subject moves its own line only."""
+
 _COUNTABLE = (Level.WARNING, Level.ERROR)
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
     """Return a line for each finding, and what to do below it."""
-    width = max((len(each.subject) for each in findings), default=0)
+    width = min(max((len(each.subject) for each in findings), default=0), _WIDEST)
     margin = " " * (len(Level.WARNING) + width + 4)
     table = []
     for each in findings:

@@ -72,7 +72,7 @@ def test_what_is_wrong_with_a_cluster_is_a_sentence(
     node: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No node answers, or none takes the login; any node of those named will do."""
-    with pytest.raises(TransientError, match=r"127\.0\.0\.1:1 is away") as away:
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1:1/0 is away") as away:
         hook_to(monkeypatch, 1).depths([KEY])
     assert PASSWORD not in str(away.value)
     with pytest.raises(ConfigurationError, match="refuses the login") as refused:

@@ -178,6 +178,9 @@ def test_state_of_an_earlier_drain_is_used_as_it_is(connection):
 def test_pools_are_asked_for_where_the_metadata_database_can_be(airflow_home, monkeypatch):
     """Airflow's own has slots; where nobody may ask, it is told, and is no error."""
     assert "default_pool has 128 slots" in found(Level.OK)["pool"]
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__LINGER", "always")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__LINGER_SLOTS", "65")
+    assert "of which drains that linger may hold 65" in found(Level.WARNING)["pool"]
     monkeypatch.setattr("airflow.settings.engine", None)
     assert "which every Airflow has" in found(Level.OK)["pool"]
     unseen = found(Level.INFO, Given("things", pool="orders"))

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from batchdrain.dags.factory import build_drain_dag
+from batchdrain.demo.installation import BY_HAND, DAG_ID
 from batchdrain.errors import ConfigurationError
 from fix_airflow_home import REPOSITORY
 
@@ -99,6 +100,15 @@ def test_the_preflight_dag_parses_where_its_options_are_bad(monkeypatch):
     assert [dag.schedule] == [None]
     assert not dag.is_paused_upon_creation
     assert dag.task_ids == ["look"]
+
+
+def test_the_package_carries_the_shipped_dags():
+    """The demo copies them from there."""
+    texts = {
+        (REPOSITORY / "provider" / "batchdrain" / "dags" / f"{name}.py").read_text()
+        for name in (DAG_ID, *BY_HAND)
+    }
+    assert texts == {file.read_text() for file in (REPOSITORY / "dags").glob("*.py")}
 
 
 def test_the_dag_has_the_tasks_that_make_a_failed_drain_a_failed_run():

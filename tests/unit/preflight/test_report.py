@@ -19,6 +19,8 @@ def test_a_finding_is_a_line_and_what_to_do_stands_below_it() -> None:
         "                       → add one",
     ]
     assert lines([]) == []
+    long = Finding(Level.OK, "x" * 60, "it is long")
+    assert lines([FINE, long])[0] == f"ok       {'Redis':<40}  it answers"
 
 
 def test_an_error_alone_makes_a_drain_fail() -> None:
