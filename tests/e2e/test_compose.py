@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from batchdrain.demo import airflow_client, traffic
+from batchdrain.demo import traffic
 from batchdrain.demo.airflow_client import AirflowApiError, AirflowClient
 from batchdrain.demo.expectation import expected_tables, reconcile
 from compose_file import EXAMPLE, REPOSITORY, read_environment
@@ -55,14 +55,11 @@ def composed(
 
 
 @pytest.fixture(scope="module")
-def api(composed: Composition) -> Iterator[AirflowClient]:
+def api(composed: Composition) -> AirflowClient:
     """The REST API, as the user of .env."""
     port = composed.network.port("airflow-api-server", 8080)
     password = composed.variables["AIRFLOW_ADMIN_PASSWORD"]
-    with pytest.MonkeyPatch.context() as patch:
-        # When its first task starts, the API server is busy for seconds, on a busy machine longer.
-        patch.setattr(airflow_client, "TIMEOUT", 120.0)
-        yield AirflowClient(f"http://127.0.0.1:{port}", "admin", password)
+    return AirflowClient(f"http://127.0.0.1:{port}", "admin", password)
 
 
 @pytest.fixture
