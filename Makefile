@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo up secrets test test-long bench bench-docs check lock clean
+.PHONY: demo up secrets test test-long browser bench bench-docs check lock clean
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,11 @@ test: $(STAMP) ## unit, integration and e2e tests, against embedded servers unle
 
 test-long: $(STAMP) ## the tests that take minutes
 	$(BIN)/pytest -m long
+
+# It takes the machine's Chromium: apt-get install chromium, or name one in BATCHDRAIN_TEST_CHROMIUM.
+# SCREENSHOTS=1 saves the pictures in docs/images anew; what a failed test saw is kept in .browser.
+browser: $(STAMP) ## the Airflow UI in a real browser: forms, logs, retry, hold, replay, a viewer
+	$(BIN)/pytest tests/browser --timeout 900 --output .browser --screenshot only-on-failure $(if $(SCREENSHOTS),--save-pictures)
 
 check: $(STAMP) ## style, types, layers, the compose file and the links in the documents
 	$(BIN)/ruff check .

@@ -59,7 +59,7 @@ def _which() -> dict[str, Param]:
     return {
         "ids": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "integer"},
             title="Rows",
             description="Only these rows of the error table, by their id. Empty: all.",
@@ -90,7 +90,7 @@ def _mending() -> dict[str, Param]:
         ),
         "drop_columns": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title="Leave columns out",
             description="Columns that are left out of every record; one per line.",
@@ -100,13 +100,13 @@ def _mending() -> dict[str, Param]:
 
 
 def _one_of(names: list[str]) -> dict[str, Any]:
-    return {"enum": [None, *names]} if names else {}
+    return {"enum": [None, *names], "values_display": {"null": "none chosen"}} if names else {}
 
 
 def _choices(title: str, description: str, **more: Any) -> Param:
     return Param(
         [],
-        type="array",
+        type=["null", "array"],
         items={"type": "string"},
         title=title,
         description=description,

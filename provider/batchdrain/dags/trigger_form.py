@@ -32,6 +32,7 @@ def trigger_form(allowed: AllowList | None) -> dict[str, Param]:
             type=["null", "string"],
             enum=[None, *STATEMENT_STYLES],
             values_display={
+                "null": "as configured",
                 "recordset": "recordset: the faster one",
                 "values": "values: one parameter for each value",
             },
