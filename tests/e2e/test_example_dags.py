@@ -75,6 +75,20 @@ def test_the_drains_apply_what_waits(connection, redis_client, dag_id):
     assert redis_client.xlen("batchdrain:flights") == 0
 
 
+def test_a_drain_that_would_fail_is_not_begun(connection, redis_client):
+    """Without its primary key the table can't be drained; with it the same DAG drains it."""
+    push(redis_client, "flights", "EWR", flight(1))
+    connection.execute("ALTER TABLE flights DROP CONSTRAINT flights_pkey")
+    refused = run("example_preflight")
+    assert states(refused) == {"preflight": "failed", "drain_flights": "upstream_failed"}
+    assert states(run("example_preflight_dag")) == {"look": "failed"}
+    connection.execute("ALTER TABLE flights ADD PRIMARY KEY (carrier, flight, time_hour)")
+    assert states(run("example_preflight_dag")) == {"look": "success"}
+    finished = run("example_preflight")
+    assert finished.state == "success", states(finished)
+    assert rows(connection, "SELECT count(*) FROM flights") == [(1,)]
+
+
 def test_what_comes_after_the_drains_runs_only_if_they_changed_something(redis_client):
     assert states(run("example_list_queues"))["analyze_flights"] == "skipped"
     push(redis_client, "flights", "EWR", flight(1))
