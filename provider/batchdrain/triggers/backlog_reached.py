@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -11,6 +12,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from batchdrain.errors import SystemicError
 from batchdrain.triggers.looks import looks
 from batchdrain.triggers.watched_queues import WatchedQueues
+
+SETTLING_SECONDS = 5.0
+"""Seconds before the first look, which the sensor has just had: Airflow 3.3 fails a task that is
+queued again before its scheduler has heard that the process which deferred it has ended."""
 
 
 class BacklogReached(BaseTrigger):
@@ -53,6 +58,7 @@ class BacklogReached(BaseTrigger):
 
     async def _outcome(self) -> dict[str, Any]:
         watched = self.watched
+        await asyncio.sleep(SETTLING_SECONDS)
         stream = looks(watched.redis_conn_id, self.poll_interval, lambda: (watched.keys,))
         try:
             async with aclosing(stream):

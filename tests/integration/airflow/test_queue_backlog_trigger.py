@@ -20,7 +20,7 @@ from batchdrain.hooks.async_queue import AsyncQueueHook
 from batchdrain.queues.backlog import Backlog
 from batchdrain.queues.opening import open_queue
 from batchdrain.queues.queue import START
-from batchdrain.triggers import looks, queue_backlog
+from batchdrain.triggers import backlog_reached, looks, queue_backlog
 from batchdrain.triggers.backlog_reached import BacklogReached
 from batchdrain.triggers.queue_backlog import QueueBacklogTrigger
 
@@ -303,6 +303,20 @@ def reached(redis_conn_id: str = "redis_default") -> BacklogReached:
     return BacklogReached(**json.loads(json.dumps(kept)))
 
 
+def test_the_trigger_of_the_sensor_lets_the_worker_end_before_it_fires(redis_client):
+    """Airflow would take the end of the process that deferred for the end of the task."""
+    add(redis_client, "1", "2")
+    began = time.monotonic()
+    assert asyncio.run(first_event(reached())) == {"queues": {STREAM: 2}}
+    assert time.monotonic() - began >= backlog_reached.SETTLING_SECONDS
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog_reached, "SETTLING_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_the_trigger_of_the_sensor_fires_once(redis_client):
     add(redis_client, "1", "2")
 
@@ -314,6 +328,7 @@ def test_the_trigger_of_the_sensor_fires_once(redis_client):
     assert event.payload == {"queues": {STREAM: 2}}
 
 
+@pytest.mark.usefixtures("at_once")
 def test_the_trigger_of_the_sensor_tells_when_waiting_would_not_help(redis_client):
     redis_client.set(STREAM, "text")
     payload = asyncio.run(first_event(reached()))
@@ -322,6 +337,7 @@ def test_the_trigger_of_the_sensor_tells_when_waiting_would_not_help(redis_clien
     assert "'nowhere' does not exist" in payload["error"]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_the_trigger_of_the_sensor_waits_for_a_server_that_is_away(own_valkey, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_OWN", f"{own_valkey.url}?retries=0")
     with redis.Redis.from_url(own_valkey.url) as client:
