@@ -29,7 +29,10 @@ _STYLE = """
 body { margin: 1.5rem; }
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0;
-         border-bottom: 1px solid #8884; white-space: pre-wrap; overflow-wrap: anywhere; }
+         border-bottom: 1px solid #8884; }
+th { white-space: nowrap; }
+td { white-space: pre-wrap; overflow-wrap: break-word; max-width: 24rem; }
+td:nth-child(2):last-child { max-width: 60rem; }
 pre { background: #8882; padding: .6rem; overflow-x: auto; white-space: pre-wrap; }
 form label { margin-right: 1rem; }
 """
