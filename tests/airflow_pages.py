@@ -35,7 +35,8 @@ def sign_in(page: Page, user: str, password: str) -> None:
 
 
 def _run_path(dag_id: str, run_id: str) -> str:
-    return f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}"
+    # As Airflow's own links write it: tabs of a page with another spelling are not marked.
+    return f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,10 @@ class RunPage:
     def expect_state(self, name: str, state: str) -> None:
         """Wait until a task is in a state, such as Running or Success."""
         expect(self.row(name).get_by_role("cell", name=state, exact=True)).to_be_visible()
+
+    def expect_over(self) -> None:
+        """Wait until neither the run nor a task of it is running."""
+        expect(self.page.get_by_text("Running", exact=True)).to_have_count(0)
 
     def mapped(self) -> list[str]:
         """Return the names of the run's mapped tasks that are shown, sorted."""

@@ -140,6 +140,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
         "viewport": {"width": WIDTH, "height": HEIGHT},
         "locale": "en-US",
         "timezone_id": "UTC",
+        "reduced_motion": "reduce",
     }
 
 

@@ -32,7 +32,7 @@ def test_a_held_queue_is_left_out_of_drains_until_it_is_released(
     form.choose("action", "hold")
     form.choose("tables", "airports")
     picture("hold-form", form.dialog, alone=True)
-    log = control_log(admin, form.trigger())
+    log = control_log(airflow, admin, form.trigger())
     log.expect_line(re.compile(rf"^{HELD} +stream +held +15 "))
     log.expect_line(f"hold: done for {HELD}")
 
@@ -44,7 +44,7 @@ def test_a_held_queue_is_left_out_of_drains_until_it_is_released(
     form = TriggerForm.of(admin, CONTROL)
     form.open("Look")
     form.type("messages", "5")
-    log = control_log(admin, form.trigger())
+    log = control_log(airflow, admin, form.trigger())
     log.expect_line(re.compile(rf"^{HELD} +stream +held +15 "))
     log.expect_line(re.compile(r"^batchdrain:airlines +stream +idle +0 "))
     log.fold("Oldest messages of batchdrain:airports")
@@ -54,17 +54,16 @@ def test_a_held_queue_is_left_out_of_drains_until_it_is_released(
     form = TriggerForm.of(admin, CONTROL)
     form.choose("action", "release")
     form.choose("tables", "airports")
-    log = control_log(admin, form.trigger())
+    log = control_log(airflow, admin, form.trigger())
     log.expect_line(f"release: done for {HELD}")
     assert drained(airflow, admin).mapped() == [HELD]
     assert demo_tables.execute("SELECT count(*) FROM airports").fetchone() == (1458,)
 
 
-def control_log(page: Page, run_id: str) -> TaskLog:
-    """Open the log of the one task of a control run, and wait until it has succeeded."""
-    log = RunPage.of(page, CONTROL, run_id).open_log("control")
-    log.expect_state("Success")
-    return log
+def control_log(airflow: RunningAirflow, page: Page, run_id: str) -> TaskLog:
+    """Return the log of the one task of a control run that has ended well."""
+    assert airflow.client.wait_for_run(CONTROL, run_id)["state"] == "success"
+    return TaskLog.of(page, CONTROL, run_id, "control")
 
 
 def drained(airflow: RunningAirflow, page: Page) -> RunPage:

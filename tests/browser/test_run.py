@@ -42,6 +42,7 @@ def test_a_run_is_followed_by_the_names_of_its_queues_down_to_the_totals(
     run.expect_state("batchdrain:flights", "Success")
     for task in ("list_queues", "summarize_errors", "all_drained"):
         run.expect_state(task, "Success")
+    run.expect_over()
     picture("run", run.table, width=1440)
 
     log = run.open_log("batchdrain:flights")
