@@ -19,8 +19,12 @@ lock: $(BIN)/uv ## resolve the dependencies again; the result names no registry
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra bench --extra demo --extra dev --extra openlineage --upgrade --output-file requirements.txt pyproject.toml
 
+# Each process starts servers of its own; those that were given are for one process.
+PROCESSES := $(if $(BATCHDRAIN_TEST_POSTGRES)$(BATCHDRAIN_TEST_REDIS),0,logical)
+
 test: $(STAMP) ## unit, integration and e2e tests, against embedded servers unless URLs are given
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long and not alone" -n $(PROCESSES) --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -m "not long and alone"
 
 test-long: $(STAMP) ## the tests that take minutes
 	$(BIN)/pytest -m long

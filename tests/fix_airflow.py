@@ -80,6 +80,13 @@ class RunningAirflow:
         return done.stdout
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the machine for themselves: Airflow takes all of it."""
+    for item in items:
+        if "airflow" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture(scope="session")
 def airflow(postgres_url: str, valkey_url: str) -> Iterator[RunningAirflow]:
     """The session's Airflow; the DAG `drain_tables` drains the demo's tables, on demand only."""
