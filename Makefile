@@ -22,12 +22,15 @@ lock: $(BIN)/uv ## resolve the dependencies again; the result names no registry
 # Each process starts servers of its own; those that were given are for one process.
 PROCESSES := $(if $(BATCHDRAIN_TEST_POSTGRES)$(BATCHDRAIN_TEST_REDIS),0,logical)
 
+IN_PROCESSES := -n $(PROCESSES) --maxprocesses 4
+
 test: $(STAMP) ## unit, integration and e2e tests, against embedded servers unless URLs are given
-	$(BIN)/pytest -m "not long and not alone" -n $(PROCESSES) --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -m "not long and not alone" $(IN_PROCESSES) --dist worksteal
 	$(BIN)/pytest -m "not long and alone"
 
 test-long: $(STAMP) ## the tests that take minutes
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m "long and not alone" $(IN_PROCESSES)
+	$(BIN)/pytest -m "long and alone"
 
 # It takes the machine's Chromium: apt-get install chromium, or name one in BATCHDRAIN_TEST_CHROMIUM.
 # SCREENSHOTS=1 saves the pictures in docs/images anew; what a failed test saw is kept in .browser.
