@@ -104,7 +104,6 @@ def environment(
             "trigger_log_server_port": ports.trigger_log,
             "colored_console_log": False,
         },
-        "usage_data_collection": {"enabled": False},
     }
     for section, values in settings.options.items():
         options[section] = {**options.get(section, {}), **values}
