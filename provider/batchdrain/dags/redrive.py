@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import DAG
@@ -31,13 +31,15 @@ def build_redrive_dag(
     *,
     tables: str | Sequence[str] | AllowList | None = None,
     postgres_conn_id: str | None = None,
+    scope: Mapping[str, str] | str | None = None,
     tags: Sequence[str] = (),
     **dag_arguments: Any,
 ) -> DAG:
     """Return a DAG without schedule that works on the refused records of some tables.
 
-    What is left out comes from section `[batchdrain]`. Further arguments go to Airflow's DAG. Opens
-    no connection. Raises ConfigurationError naming the option or the argument that is bad.
+    What is left out comes from section `[batchdrain]`; `scope` has to be that of the drains. Further
+    arguments go to Airflow's DAG. Opens no connection. Raises ConfigurationError naming the option
+    or the argument that is bad.
     """
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
     description = "Shows, applies again or discards refused records"
@@ -46,6 +48,7 @@ def build_redrive_dag(
             task_id="redrive",
             tables=tables,
             postgres_conn_id=postgres_conn_id,
+            scope=scope,
             **retry_arguments(2),
         )
     return dag

@@ -89,6 +89,7 @@ class Redrive:
         self.table: Table | None = None
         self._mark = f"redrive {secrets.token_hex(8)} "
         self._applying: psycopg.Connection[Any] | None = None
+        self._engine: BatchEngine | None = None
 
     def has_records(self) -> bool:
         """Tell whether there is a table of refused records at all."""
@@ -130,6 +131,7 @@ class Redrive:
                 self._connected, self._name, settings=self._settings, run=self._run
             ) as engine,
         ):
+            self._engine = engine
             reading.autocommit = True
             records = self._records(reading)
             while left > 0 and not stopped():
@@ -139,6 +141,11 @@ class Redrive:
                 after, left = rows[-1].id, left - len(rows)
                 outcome = self._batch(engine, records, rows, patch, note, outcome)
         return outcome
+
+    def cancel(self) -> None:
+        """Cancel the statement that applies records now, from another thread."""
+        if self._engine is not None:
+            self._engine.cancel()
 
     def _batch(
         self,

@@ -37,6 +37,7 @@ _COLUMNS = """
 SELECT column_name::text, data_type::text, character_maximum_length
   FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"""
 
+_OF_SCOPE = ("scope_mismatch", "scope_missing")
 _WHOLE_NUMBERS = ("bigint", "integer", "smallint")
 _MARK_LENGTH = 64
 """At most so many characters has the message id of a record that is applied again."""
@@ -114,6 +115,7 @@ class RefusedRecords:
     def __init__(self, connection: psycopg.Connection[Any], table: Table) -> None:
         self.name = f"{table.schema}.{error_table_name(table.name)}"
         self._table = Identifier(table.schema, error_table_name(table.name))
+        self._scoped = bool(table.scope)
         with connection.cursor(row_factory=tuple_row) as cursor:
             cursor.execute(_COLUMNS, (table.schema, error_table_name(table.name)))
             columns = cursor.fetchall()
@@ -184,6 +186,11 @@ class RefusedRecords:
         """
         if row.error_type == "malformed_message":
             return "it was malformed; push it again once it is mended, and discard the row"
+        if row.error_type in _OF_SCOPE and not self._scoped:
+            return (
+                "it was refused for its scope, and now its table has no scope columns: give the "
+                "replay the scope of the drains"
+            )
         if row.operation is None or row.operation not in Operation.__members__:
             return "its operation is not known"
         members = {}

@@ -20,6 +20,7 @@ from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.action_param import chosen_action
 from batchdrain.operators.drain_queue import run_of
+from batchdrain.operators.form_check import check_names
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.queue_view import (
     MESSAGE_HEAD,
@@ -77,6 +78,7 @@ class ControlQueuesOperator(BaseOperator):
         """
         params = context["params"]
         with failing_clearly(self.log, "control of queues"):
+            check_names(context)
             action = chosen_action(params, ACTIONS)
             redis_hook = RedisQueueHook(options.REDIS_CONN_ID.read(self.redis_conn_id))
             postgres_hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))

@@ -1,4 +1,4 @@
-"""Refuses what was filled wrongly into the form of a drain, as far as Airflow lets it through.
+"""Refuses what was filled wrongly into a form, as far as Airflow lets it through.
 
 Airflow checks each Param by itself, and takes a name that no Param has.
 """
@@ -44,7 +44,7 @@ def check_form(context: Context) -> None:
     if run is not None and dag is not None:
         conf = run.conf or {}
         _refuse_misspelt(conf, dag.params)
-        _refuse_ignored(conf, params)
+        _refuse_ignored({name: conf[name] for name in _FORM if name in conf}, params)
     for option in _CHECKED:
         if params.get(option.name) is not None:
             option.read(params=params)
@@ -56,6 +56,25 @@ def check_form(context: Context) -> None:
             f"The Param min_batch_size is {least}, but max_batch_size is {most}: the smallest "
             "batch can't be larger than the largest; change one, or give batch_size alone."
         )
+
+
+def check_names(context: Context) -> None:
+    """Look at the names that a run was triggered with, where a wrong one would do harm.
+
+    Raises ConfigurationError for each name that no Param has: passed over, it would leave a choice
+    open, so that the run would work on all records or queues instead of some.
+    """
+    run, dag = context.get("dag_run"), context.get("dag")
+    if run is None or dag is None:
+        return
+    conf = run.conf or {}
+    _refuse_misspelt(conf, dag.params)
+    if unknown := sorted(set(conf) - set(dag.params)):
+        raise ConfigurationError(
+            f"The run was triggered with {unknown[0]!r}, but there is no such Param: there are "
+            f"{', '.join(dag.params)}. Nothing was done."
+        )
+    _refuse_ignored(conf, context["params"])
 
 
 def flag(params: Mapping[str, Any], name: str) -> bool:
@@ -82,7 +101,7 @@ def _refuse_misspelt(conf: Mapping[str, Any], params: Iterable[str]) -> None:
 
 
 def _refuse_ignored(conf: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    ignored = [name for name in _FORM if name in conf and conf[name] != params.get(name)]
+    ignored = [name for name, given in conf.items() if given != params.get(name)]
     if ignored:
         raise ConfigurationError(
             f"The run was triggered with {', '.join(ignored)}, but Airflow does not hand that on: "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.operators.action_param import chosen_action
 from batchdrain.operators.drain_log import Tally, shown
 from batchdrain.operators.drain_queue import run_of
+from batchdrain.operators.form_check import check_names
 from batchdrain.operators.lineage import Flow, lineage_of
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.text_table import aligned
@@ -45,7 +48,8 @@ class RedriveErrorsOperator(BaseOperator):
     record is handled once, even if the task is killed or two run at once. What is refused again
     stays, with its newest reason and one try more. `discard` resolves rows without applying them.
     Params: `action`, `table`, `error_types`, `clients`, `ids`, `since`, `until`, `most`,
-    `set_columns` and `drop_columns`. Arguments left out come from section `[batchdrain]`.
+    `set_columns` and `drop_columns`. Arguments left out come from section `[batchdrain]`; `scope`
+    has to be that of the drains, or records reach rows that are not theirs.
     """
 
     template_fields: Sequence[str] = ("tables", "postgres_conn_id")
@@ -56,12 +60,15 @@ class RedriveErrorsOperator(BaseOperator):
         *,
         tables: str | Sequence[str] | AllowList | None = None,
         postgres_conn_id: str | None = None,
+        scope: Mapping[str, str] | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.tables = tables
         self.postgres_conn_id = postgres_conn_id
+        self.scope = scope
         self._stop = StopSignal()
+        self._working: Redrive | None = None
         self._flow: Flow | None = None
         self._tally = Tally()
 
@@ -72,14 +79,13 @@ class RedriveErrorsOperator(BaseOperator):
         """
         params = context["params"]
         with failing_clearly(self.log, "refused records"):
-            action, table, choice = (
-                chosen_action(params, REDRIVE_ACTIONS),
-                self._table(params),
-                _choice(params),
-            )
-            most = _most(params)
+            check_names(context)
+            action, table = chosen_action(params, REDRIVE_ACTIONS), self._table(params)
+            choice, most = _choice(params), _most(params)
             hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
-            redrive = Redrive(hook.connect, table, settings=hook.settings, run=run_of(context))
+            settings = replace(hook.settings, scope=options.SCOPE.read(self.scope))
+            redrive = Redrive(hook.connect, table, settings=settings, run=run_of(context))
+            self._working = redrive
             if action == "inspect":
                 rows = redrive.inspect(choice, most)
                 self._show(table, rows)
@@ -96,8 +102,13 @@ class RedriveErrorsOperator(BaseOperator):
         return {"action": action, "table": table, **counts}
 
     def on_kill(self) -> None:
-        """Have the work end at its next batch."""
+        """Have the work end at its next batch, and cancel the running statement.
+
+        Airflow calls this from a signal handler; the task has about five seconds left then.
+        """
         self._stop.set()
+        if self._working is not None:
+            threading.Thread(target=self._working.cancel, daemon=True).start()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Tell OpenLineage the tables and the counts; looking and discarding move no records."""

@@ -138,6 +138,16 @@ def test_of_a_table_with_shards_one_can_be_chosen(redis_client, connection):
     assert control("look", "*")["queues"] == [f"{KEY}:0", f"{KEY}:1"]
 
 
+@pytest.mark.parametrize("conf", [{"table": ["things"]}, {"actions": "hold"}, {"shards": 1}])
+def test_a_name_that_no_param_has_is_refused_and_nothing_held(conf, redis_client, monkeypatch):
+    """Passed over, it would leave the choice open: all queues would be held."""
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "things")
+    push(redis_client, KEY, insert(id=1, name="n"))
+    dag = parsed(REPOSITORY / "dags" / "control_queues.py", "control_queues")
+    assert dag.test(run_conf={"action": "hold", **conf}).state == "failed"
+    assert drain()["applied"] == 1
+
+
 def test_the_shipped_dag_does_what_its_form_says(redis_client, monkeypatch):
     monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "things")
     push(redis_client, KEY, insert(id=1, name="n"))

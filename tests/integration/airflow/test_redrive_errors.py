@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import psycopg
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from batchdrain.operators.drain_queue import DrainQueueOperator
 from batchdrain.operators.redrive_errors import RedriveErrorsOperator
@@ -88,6 +90,50 @@ def test_mended_records_are_applied_and_the_rest_discarded(connection, capsys):
 def test_a_wrong_param_is_refused_with_a_sentence(params, sentence):
     with pytest.raises(AirflowFailException, match=sentence):
         redrive(**params)
+
+
+@pytest.mark.parametrize("name", ["error_type", "errortype", "types", "tables"])
+def test_a_name_that_no_param_has_is_refused_and_nothing_discarded(name, connection, monkeypatch):
+    """Passed over, it would leave the choice open: all records would be discarded."""
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "things")
+    dag = parsed(REPOSITORY / "dags" / "redrive_errors.py", "redrive_errors")
+    conf = {"action": "discard", "table": "things", name: ["not_null_violation"]}
+    assert dag.test(run_conf=conf).state == "failed"
+    assert connection.execute("SELECT resolution FROM things_errors").fetchall() == [(None,)] * 2
+
+
+def test_a_replay_keeps_the_scope_that_is_an_argument_of_the_drains(connection, redis_client):
+    connection.execute("CREATE TABLE others (id integer PRIMARY KEY, n integer, tenant integer)")
+    connection.execute("INSERT INTO others VALUES (1, 5, 7)")
+    for operation in ("UPDATE", "DELETE"):
+        record = '{"id": 1}' if operation == "DELETE" else '{"id": 1, "n": 6}'
+        message = f'{{"operation": "{operation}", "client_id": 8, "record": {record}}}'
+        redis_client.xadd("batchdrain:others", {"data": message})
+    drain = DrainQueueOperator(
+        task_id="drain", queue_key="batchdrain:others", scope="tenant=client_id"
+    )
+    assert drain.execute(drain_context())["refused"] == 2
+    context = drain_context(action="redrive", table="others")
+    forgotten = RedriveErrorsOperator(task_id="redrive", tables="others").execute(context)
+    assert (forgotten["applied"], forgotten["left alone"]) == (0, 2)
+    scoped = RedriveErrorsOperator(task_id="redrive", tables="others", scope="tenant=client_id")
+    assert scoped.execute(context)["refused again"] == 2
+    assert connection.execute("SELECT * FROM others").fetchall() == [(1, 5, 7)]
+
+
+def test_a_replay_that_is_killed_cancels_its_statement(connection, database, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__LOCK_TIMEOUT", "30")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__STATEMENT_TIMEOUT", "60")
+    operator = RedriveErrorsOperator(task_id="redrive", tables="things")
+    killed = threading.Timer(1.0, operator.on_kill)
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE things")
+        killed.start()
+        began = time.monotonic()
+        with pytest.raises(AirflowException):
+            operator.execute(drain_context(action="redrive", table="things"))
+        assert time.monotonic() - began < 5
+    assert connection.execute("SELECT attempts FROM things_errors").fetchall() == [(1,)] * 2
 
 
 def test_the_shipped_dag_does_what_its_form_says(connection, monkeypatch):
