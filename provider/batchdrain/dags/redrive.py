@@ -37,9 +37,9 @@ def build_redrive_dag(
 ) -> DAG:
     """Return a DAG without schedule that works on the refused records of some tables.
 
-    What is left out comes from section `[batchdrain]`; `scope` has to be that of the drains. Further
-    arguments go to Airflow's DAG. Opens no connection. Raises ConfigurationError naming the option
-    or the argument that is bad.
+    What is left out comes from section `[batchdrain]`; `scope` has to be that of the drains.
+    Further arguments go to Airflow's DAG. Opens no connection. Raises ConfigurationError naming the
+    option or the argument that is bad.
     """
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
     description = "Shows, applies again or discards refused records"

@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator, Context
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
 from batchdrain.drain.discard import discard
+from batchdrain.engine.parents import Verdict, verdicts
 from batchdrain.engine.position import Ledger, create_state, hold, positions, unhold
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
@@ -84,20 +85,34 @@ class ControlQueuesOperator(BaseOperator):
             postgres_hook = BatchPostgresHook(options.POSTGRES_CONN_ID.read(self.postgres_conn_id))
             with contextlib.closing(redis_hook), postgres_hook.connect() as connection:
                 create_state(connection)
-                keys = self._usable(self._keys(params, redis_hook), redis_hook, action)
+                chosen = self._keys(params, redis_hook, connection)
+                keys = self._usable(chosen, redis_hook, action)
                 removed = self._act(action, keys, context, redis_hook, connection)
                 shown = _count(params, "messages", 10) if action == "look" else 0
                 self._show(keys, redis_hook, connection, shown)
             self.log.info("%s: done for %s", action, ", ".join(keys) or "no queue")
         return {"action": action, "queues": keys, "removed": removed}
 
-    def _keys(self, params: Mapping[str, Any], redis_hook: RedisQueueHook) -> list[str]:
+    def _keys(
+        self,
+        params: Mapping[str, Any],
+        redis_hook: RedisQueueHook,
+        connection: psycopg.Connection[Any],
+    ) -> list[str]:
         allowed = options.TABLES.read(self.tables)
         prefix = options.PREFIX.read(self.prefix)
         chosen = [str(name).strip() for name in params.get("tables") or []]
         if allowed.any_table:
             found = [QueueKey.parse(key, prefix) for key in redis_hook.scan(prefix)]
             keys = [key for key in found if not chosen or key.table_name in chosen]
+            # A queue can be held before its first message comes, and released when its key is gone.
+            absent = sorted({*chosen} - {key.table_name for key in keys})
+            covered = verdicts(connection, absent)
+            keys += [
+                QueueKey.parse(f"{prefix}:{name}", prefix)
+                for name in absent
+                if covered[name] is Verdict.ALLOWED
+            ]
         else:
             try:
                 narrowed = allowed.only(chosen) if chosen else allowed

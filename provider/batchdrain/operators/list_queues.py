@@ -171,9 +171,12 @@ class ListQueuesOperator(BaseOperator):
         """Sort the queues out, and say which are left to other runs, and why."""
         dry = is_dry_run(context["params"])
         slots = options.LINGER_SLOTS.read(self.linger_slots) if self._lingers() and not dry else 0
+        known = _positions(connection, [backlog.key for backlog in backlogs], dry)
+        for key in [backlog.key for backlog in backlogs if is_empty(backlog)]:
+            if key in known and known[key].held:
+                self.log.info("%s: no messages, and it is held", key)
         if not slots:
             backlogs = [backlog for backlog in backlogs if not is_empty(backlog)]
-        known = _positions(connection, [backlog.key for backlog in backlogs], dry)
         task = context["ti"]
 
         def _states(dag_id: str, run_id: str, task_id: str) -> Mapping[str, str]:

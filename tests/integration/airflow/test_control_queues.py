@@ -138,6 +138,18 @@ def test_of_a_table_with_shards_one_can_be_chosen(redis_client, connection):
     assert control("look", "*")["queues"] == [f"{KEY}:0", f"{KEY}:1"]
 
 
+def test_a_queue_is_held_before_its_first_message_comes(redis_client, connection, capsys):
+    """Where all tables may be drained, too: hold, then let the producers begin."""
+    for allowed in ("things", "*"):
+        assert control("hold", allowed, tables=["things"])["queues"] == [KEY]
+    assert listed() == []
+    assert f"{KEY}: no messages, and it is held" in capsys.readouterr().out
+    push(redis_client, KEY, insert(id=1, name="n"))
+    assert drain()["ending"] == "held"
+    with pytest.raises(AirflowFailException, match="no such queue"):
+        control("hold", "*", tables=["thing"])
+
+
 @pytest.mark.parametrize("conf", [{"table": ["things"]}, {"actions": "hold"}, {"shards": 1}])
 def test_a_name_that_no_param_has_is_refused_and_nothing_held(conf, redis_client, monkeypatch):
     """Passed over, it would leave the choice open: all queues would be held."""
