@@ -112,6 +112,10 @@ def build_drain_dag(
     if schedule == FROM_CONFIGURATION:
         rhythm = options.read_cadence(cadence, peak_cadence, peak_window, timezone)
         schedule = MultipleCronTriggerTimetable(*rhythm.crons(), timezone=rhythm.timezone)
+    else:
+        _refuse_rhythm(
+            cadence=cadence, peak_cadence=peak_cadence, peak_window=peak_window, timezone=timezone
+        )
     allowed = options.TABLES.read(tables) if options.TABLES.is_set(tables) else None
     chosen_pool = options.POOL.read(pool)
     stays = options.LINGER.read(linger).words()
@@ -152,6 +156,15 @@ def build_drain_dag(
             {"tables": tables, "left_push": left_push, "notifiers": notifiers, **connections},
         )
     return dag
+
+
+def _refuse_rhythm(**arguments: object) -> None:
+    given = [name for name, argument in arguments.items() if argument is not None]
+    if given:
+        raise ConfigurationError(
+            f"The argument {given[0]} has no effect on a schedule of your own: leave out either "
+            "that or the argument schedule."
+        )
 
 
 def _check(arguments: Mapping[str, object]) -> None:

@@ -196,3 +196,16 @@ def test_what_a_user_shows_of_the_dag_comes_before_ours():
 def test_an_argument_that_a_drain_cannot_have_is_refused_in_a_sentence(argument, value):
     with pytest.raises(ConfigurationError, match=f"The argument {argument} "):
         build_drain_dag("d", schedule=None, **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("cadence", 60), ("peak_cadence", 15), ("peak_window", "none"), ("timezone", "UTC")],
+)
+def test_the_rhythm_of_the_configuration_and_a_schedule_of_ones_own_exclude_each_other(
+    argument: str, value: object
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match=f"argument {argument} has no effect on a schedule"
+    ):
+        build_drain_dag("d", schedule="@hourly", **{argument: value})
