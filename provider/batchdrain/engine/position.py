@@ -92,6 +92,10 @@ SELECT queue, {columns} FROM batchdrain.position WHERE held OR rewound ORDER BY 
     columns=_COLUMNS
 )
 
+_UNHELD = SQL("""
+SELECT true FROM batchdrain.position
+ WHERE queue = %s AND NOT held AND NOT rewound FOR SHARE SKIP LOCKED""")
+
 _RELEASE = SQL("""
 UPDATE batchdrain.position SET owner = NULL WHERE queue = %s AND owner = %s RETURNING true""")
 
@@ -344,6 +348,16 @@ def positions(connection: psycopg.Connection[Any], queues: Sequence[str]) -> Map
     with connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(_LIST, (list(queues),))
         return {queue: Position(*row) for queue, *row in cursor}
+
+
+def keep_unheld(connection: psycopg.Connection[Any], queue: str) -> bool:
+    """Keep a queue from being held until the transaction at hand ends; False where that can't be.
+
+    That is: the queue has no row, waits for an operator, or is being worked on. It waits for
+    nobody: a drain locks the row before those of its table, and the caller has the latter already.
+    """
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return cursor.execute(_UNHELD, (queue,)).fetchone() is not None
 
 
 def stopped(connection: psycopg.Connection[Any]) -> Mapping[str, Position]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 
 from batchdrain.engine.catalog import Table, read_table
 from batchdrain.engine.engine import BatchEngine
+from batchdrain.engine.position import create_state, keep_unheld, positions
 from batchdrain.engine.records import BatchResult, Record
 from batchdrain.engine.refused_records import (
     Choice,
@@ -25,6 +27,9 @@ from batchdrain.errors import ConfigurationError, TransientError
 
 _AT_A_TIME = 500
 """Rows in one transaction."""
+
+_CANCEL_TIMEOUT = 1.0
+"""Seconds for the request to cancel what is being read, beside the engine's own."""
 
 _KNOWN_MEMBERS = {"client_id", "ver"}
 """The scope values that an error table keeps."""
@@ -70,8 +75,9 @@ class Redrive:
     """Works on the refused records of one table.
 
     A record is applied, and its row told so, in one transaction that fails when the row was
-    resolved meanwhile: so a killed task, or two at once, apply nothing twice. `table` is None
-    before its catalog entry was read.
+    resolved meanwhile: so a killed task, or two at once, apply nothing twice. With a `queue` only
+    its records are meant, and none is applied while it waits for an operator. `table` is None
+    before its catalog entry was read; `outcome` is what `apply` has committed so far.
     """
 
     def __init__(
@@ -81,21 +87,36 @@ class Redrive:
         *,
         settings: EngineSettings,
         run: Run,
+        queue: str | None = None,
     ) -> None:
         self._connect = connect
         self._name = table
         self._settings = settings
         self._run = run
+        self._queue = queue
         self.table: Table | None = None
+        self.outcome = RedriveOutcome()
         self._mark = f"redrive {secrets.token_hex(8)} "
         self._applying: psycopg.Connection[Any] | None = None
+        self._reading: psycopg.Connection[Any] | None = None
         self._engine: BatchEngine | None = None
 
-    def has_records(self) -> bool:
-        """Tell whether there is a table of refused records at all."""
-        with self._connect() as connection:
+    def may_have_records(self) -> bool:
+        """Tell whether there is a table of refused records at all, and no hold on the queue."""
+        with self._looking() as connection:
             table = read_table(connection, self._name, self._settings.scope)
-            return error_table_exists(connection, table)
+            return error_table_exists(connection, table) and not self._is_held(connection)
+
+    def cancel(self) -> None:
+        """Cancel the statement that runs now, from another thread or a signal handler.
+
+        What `apply` is given as `stopped` has to be true by then, or it goes on.
+        """
+        if self._engine is not None:
+            self._engine.cancel()
+        if self._reading is not None:
+            with suppress(psycopg.Error):
+                self._reading.cancel_safe(timeout=_CANCEL_TIMEOUT)
 
     def inspect(self, choice: Choice, most: int) -> list[RefusedRecord]:
         """Return at most `most` of the chosen records, the oldest first."""
@@ -121,12 +142,12 @@ class Redrive:
         """Apply at most `most` of the chosen records again, the oldest first.
 
         `note` gets a sentence for each batch and each record that is left alone. Raises
-        TransientError when a row was resolved by another meanwhile, and what `BatchEngine.apply`
-        raises; what was committed before stays committed.
+        TransientError when a row was resolved by another meanwhile, or the queue held, and what
+        `BatchEngine.apply` raises; what was committed before stays committed.
         """
-        outcome, after, left = RedriveOutcome(), 0, most
+        self.outcome, after, left = RedriveOutcome(), 0, most
         with (
-            self._connect() as reading,
+            self._looking() as reading,
             BatchEngine(
                 self._connected, self._name, settings=self._settings, run=self._run
             ) as engine,
@@ -139,13 +160,8 @@ class Redrive:
                 if not rows:
                     break
                 after, left = rows[-1].id, left - len(rows)
-                outcome = self._batch(engine, records, rows, patch, note, outcome)
-        return outcome
-
-    def cancel(self) -> None:
-        """Cancel the statement that applies records now, from another thread."""
-        if self._engine is not None:
-            self._engine.cancel()
+                self.outcome = self._batch(engine, records, rows, patch, note, self.outcome)
+        return self.outcome
 
     def _batch(
         self,
@@ -177,6 +193,7 @@ class Redrive:
         def _tell_rows(result: BatchResult) -> None:
             connection = self._applying
             assert connection is not None
+            self._require_unheld(connection)
             pairs = list(zip(ids, result.results, strict=True))
             applied = [each for each, entry in pairs if entry.applied]
             refused = [each for each, entry in pairs if not entry.applied]
@@ -198,7 +215,28 @@ class Redrive:
                 f"The refused records of {self._name} can't be applied again: their rows don't "
                 f"keep the envelope member {unknown[0]!r}, which is a part of their scope."
             )
-        return RefusedRecords(connection, table)
+        return RefusedRecords(connection, table, self._queue)
+
+    def _is_held(self, connection: psycopg.Connection[Any]) -> bool:
+        if self._queue is None:
+            return False
+        create_state(connection)
+        row = positions(connection, [self._queue]).get(self._queue)
+        return row is not None and (row.held or row.rewound)
+
+    def _require_unheld(self, connection: psycopg.Connection[Any]) -> None:
+        """Once a hold has been put on the queue, nothing of it may be committed any more."""
+        if self._queue is not None and not keep_unheld(connection, self._queue):
+            raise TransientError(
+                f'queue "{self._queue}" was held, or another drain was at work on it; nothing of '
+                "this batch was applied"
+            )
+
+    @contextmanager
+    def _looking(self) -> Iterator[psycopg.Connection[Any]]:
+        with self._connect() as connection:
+            self._reading = connection
+            yield connection
 
     def _connected(self) -> psycopg.Connection[Any]:
         self._applying = self._connect()

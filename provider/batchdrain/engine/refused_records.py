@@ -30,6 +30,9 @@ _NEEDED = {
 }
 """What replaying takes beside the nine columns; tables that batchdrain creates have it."""
 
+_NEEDED_BY_QUEUE = {"queue": "text"}
+"""What it takes to tell the records of one queue from those of others."""
+
 _COPIED = ("error_type", "error_message", "field_id", "sqlstate", "constraint_name", "created_at")
 """What a record's row takes over from its newest refusal."""
 
@@ -50,6 +53,7 @@ _MOMENTS = {
 """How `created_at` becomes a time in UTC, by its type; other types tell no time."""
 
 _CONDITIONS = SQL("""resolved_at IS NULL
+   AND (%(queue)s::text IS NULL OR {queue} = %(queue)s)
    AND (%(types)s::text[] IS NULL OR {error_type} = ANY(%(types)s))
    AND (%(clients)s::text[] IS NULL OR {client_id} = ANY(%(clients)s))
    AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
@@ -62,7 +66,16 @@ SELECT id, {record_id}, {operation}, {error_type}, {field_id}, {client_id}, {ver
        {moment}, attempts
   FROM {table} WHERE id > %(after)s AND {conditions} ORDER BY id LIMIT %(most)s""")
 
-_TEXTS = ("record_id", "operation", "error_type", "field_id", "client_id", "ver", "record_data")
+_TEXTS = (
+    "record_id",
+    "operation",
+    "error_type",
+    "field_id",
+    "client_id",
+    "ver",
+    "record_data",
+    "queue",
+)
 """Columns that are read as texts, whatever they are; NULL where an error table has none."""
 
 _RESOLVE = SQL("""
@@ -110,9 +123,15 @@ class RefusedRecord:
 
 
 class RefusedRecords:
-    """The refused records of one table."""
+    """The refused records of one table, with a `queue` those that came from it alone.
 
-    def __init__(self, connection: psycopg.Connection[Any], table: Table) -> None:
+    Raises ConfigurationError where the error table can't tell what it takes to replay them.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], table: Table, queue: str | None = None
+    ) -> None:
+        self._queue = queue
         self.name = f"{table.schema}.{error_table_name(table.name)}"
         self._table = Identifier(table.schema, error_table_name(table.name))
         self._scoped = bool(table.scope)
@@ -128,25 +147,26 @@ class RefusedRecords:
             raise ConfigurationError(
                 f'Nothing was ever refused: there is no table "{self.name}" that the role may read.'
             )
+        needed = _NEEDED if self._queue is None else _NEEDED | _NEEDED_BY_QUEUE
         missing = [
-            f"ADD COLUMN {name} {kind}" for name, kind in _NEEDED.items() if name not in self._types
+            f"ADD COLUMN {name} {kind}" for name, kind in needed.items() if name not in self._types
         ]
         if missing:
             raise ConfigurationError(
                 f'Table "{self.name}" can\'t tell what became of its records: '
                 f"ALTER TABLE {self._table.as_string()} {', '.join(missing)}"
             )
-        narrow = [
-            name
-            for name, least in (("message_id", _MARK_LENGTH), ("resolution", 10))
-            if (self._widths[name] or least) < least
-        ]
+        widths = {"message_id": _MARK_LENGTH, "resolution": 10}
+        if self._queue is not None:
+            # As wide as the key, it could hold the clipped key of another queue.
+            widths["queue"] = len(self._queue) + 1
+        narrow = [name for name, least in widths.items() if (self._widths[name] or least) < least]
         if self._types["id"] not in _WHOLE_NUMBERS:
             narrow.append("id")
         if narrow:
             raise ConfigurationError(
                 f'Column {narrow[0]} of table "{self.name}" must be of type '
-                f"{_NEEDED[narrow[0]].split()[0]} for records to be applied again."
+                f"{needed[narrow[0]].split()[0]} for records to be applied again."
             )
 
     def read(
@@ -169,6 +189,7 @@ class RefusedRecords:
         values = {
             "after": after,
             "most": most,
+            "queue": self._queue,
             "types": None if choice.types is None else list(choice.types),
             "clients": None if choice.clients is None else list(choice.clients),
             "ids": None if choice.ids is None else list(choice.ids),

@@ -145,7 +145,7 @@ class DrainQueueOperator(BaseOperator):
         self.linger_max = linger_max
         self._killed = False
         self._stop: StopSignal | None = None
-        self._engine: BatchEngine | None = None
+        self._engine: BatchEngine | Redrive | None = None
         self._flow: Flow | None = None
         self._observer: LogObserver | None = None
 
@@ -295,9 +295,17 @@ class DrainQueueOperator(BaseOperator):
 
     def _retry_references(self, context: Context, hook: BatchPostgresHook, name: str) -> None:
         times = options.REFERENCE_RETRIES.read(self.reference_retries)
-        if times and not self._killed:
-            redrive = Redrive(hook.connect, name, settings=hook.settings, run=run_of(context))
-            retry_references(redrive, times, self.log, lambda: self._killed)
+        if not times:
+            return
+        redrive = self._engine = Redrive(
+            hook.connect, name, settings=hook.settings, run=run_of(context), queue=self.queue_key
+        )
+        try:
+            # Looked at once `on_kill` can cancel: of a kill in between nothing is missed.
+            if not self._killed:
+                retry_references(redrive, times, self.log, lambda: self._killed)
+        finally:
+            self._engine = None
 
     def _limits(self, params: Mapping[str, Any]) -> DrainLimits:
         fixed = options.BATCH_SIZE.read(self.batch_size, params=params)

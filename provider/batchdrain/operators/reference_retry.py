@@ -21,16 +21,16 @@ MOST_RECORDS = 10_000
 def retry_references(
     redrive: Redrive, times: int, log: logging.Logger | Any, stopped: Callable[[], bool]
 ) -> RedriveOutcome:
-    """Apply the table's records again that a foreign key has refused at most `times` times more.
+    """Apply the records again that a foreign key has refused at most `times` times more.
 
     Their first refusal counts as one attempt. Whatever goes wrong is told in the log, and keeps
-    nobody from draining: the records stay where they are.
+    nobody from draining: the records stay where they are. The counts are told there, too, and
+    nowhere else: these records are not among those of the drain.
     """
     choice = Choice(types=(ERROR_TYPE,), most_attempts=times)
-    outcome = RedriveOutcome()
     try:
-        if redrive.has_records():
-            outcome = redrive.apply(choice, MOST_RECORDS, note=log.debug, stopped=stopped)
+        if redrive.may_have_records():
+            redrive.apply(choice, MOST_RECORDS, note=log.debug, stopped=stopped)
     except BatchdrainError as error:
         log.warning("records that a foreign key refused are not tried again: %s", error)
     except psycopg.Error as error:
@@ -38,10 +38,13 @@ def retry_references(
             "records that a foreign key refused are not tried again: PostgreSQL reported %s",
             type(error).__name__,
         )
-    if outcome.applied or outcome.refused:
+    # What was committed before an error counts as well.
+    outcome = redrive.outcome
+    if outcome != RedriveOutcome():
         log.info(
-            "records that a foreign key had refused: %d applied, %d refused again",
+            "records that a foreign key had refused: %d applied, %d refused again, %d left alone",
             outcome.applied,
             outcome.refused,
+            outcome.skipped,
         )
     return outcome

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from batchdrain.engine.position import hold
 from batchdrain.engine.redrive import Patch, Redrive, RedriveOutcome
 from batchdrain.engine.refused_records import Choice, RefusedRecords
 from batchdrain.engine.run import Run
@@ -177,6 +178,36 @@ def test_of_two_at_once_one_applies_and_the_other_changes_nothing(
     with pytest.raises(TransientError, match=r"10 of the rows in .* were resolved by another"):
         redrive.apply(Choice(), 100, patch=keyless, note=quiet)
     assert value(connection, "SELECT count(*) FROM t") == 10
+
+
+@pytest.mark.usefixtures("orphans")
+def test_a_hold_that_comes_between_keeps_a_queues_records_from_being_applied(
+    connection: Connection, database: str, redrive: Redrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the task that holds the queue has ended, nothing of it is applied any more."""
+    connection.execute("INSERT INTO parents SELECT generate_series(0, 9)")
+    connection.execute("UPDATE t_errors SET queue = 'batchdrain:t'")
+    read: Callable[..., Any] = RefusedRecords.read
+    of_queue = Redrive(
+        lambda: psycopg.connect(database, autocommit=True),
+        "t",
+        settings=EngineSettings(),
+        run=Run("drain", "r", "drain"),
+        queue="batchdrain:t",
+    )
+    assert of_queue.may_have_records()
+
+    def hold_late(self: RefusedRecords, *arguments: Any) -> Any:
+        found = read(self, *arguments)
+        assert len(found) == 10
+        hold(connection, "batchdrain:t", lambda: 0)
+        return found
+
+    monkeypatch.setattr(RefusedRecords, "read", hold_late)
+    with pytest.raises(TransientError, match="was held"):
+        of_queue.apply(Choice(), 100, note=quiet)
+    assert value(connection, "SELECT count(*) FROM t") == 0
+    assert not of_queue.may_have_records()
 
 
 def test_bytes_that_jsonb_could_not_hold_are_applied_as_they_arrived(
