@@ -24,18 +24,24 @@ ROWS = """
 SELECT record_id, error_type, attempts, resolution FROM t_errors ORDER BY id"""
 
 
+def replay(database: str, run: Run, queue: str | None = None) -> Redrive:
+    """Return what a task of that run works with, for the table t."""
+    return Redrive(
+        lambda: psycopg.connect(database, autocommit=True),
+        "t",
+        settings=EngineSettings(),
+        run=run,
+        queue=queue,
+    )
+
+
 @pytest.fixture
 def redrive(connection: Connection, database: str) -> Redrive:
     connection.execute("CREATE TABLE parents (id int PRIMARY KEY)")
     connection.execute("""
 CREATE TABLE t (id int PRIMARY KEY, _client_id text, _ver text, parent int REFERENCES parents,
                 v numeric CHECK (v < 100))""")
-    return Redrive(
-        lambda: psycopg.connect(database, autocommit=True),
-        "t",
-        settings=EngineSettings(),
-        run=Run("redrive_errors", "r", "redrive"),
-    )
+    return replay(database, Run("redrive_errors", "r", "redrive"))
 
 
 @pytest.fixture
@@ -159,12 +165,7 @@ def test_of_two_at_once_one_applies_and_the_other_changes_nothing(
     # Without their keys the records could be applied twice.
     keyless = Patch({}, ["id"])
     read: Callable[..., Any] = RefusedRecords.read
-    rival = Redrive(
-        lambda: psycopg.connect(database, autocommit=True),
-        "t",
-        settings=EngineSettings(),
-        run=Run("redrive_errors", "other", "redrive"),
-    )
+    rival = replay(database, Run("redrive_errors", "other", "redrive"))
 
     def read_late(self: RefusedRecords, *arguments: Any) -> Any:
         found = read(self, *arguments)
@@ -188,13 +189,7 @@ def test_a_hold_that_comes_between_keeps_a_queues_records_from_being_applied(
     connection.execute("INSERT INTO parents SELECT generate_series(0, 9)")
     connection.execute("UPDATE t_errors SET queue = 'batchdrain:t'")
     read: Callable[..., Any] = RefusedRecords.read
-    of_queue = Redrive(
-        lambda: psycopg.connect(database, autocommit=True),
-        "t",
-        settings=EngineSettings(),
-        run=Run("drain", "r", "drain"),
-        queue="batchdrain:t",
-    )
+    of_queue = replay(database, Run("drain", "r", "drain"), queue="batchdrain:t")
     assert of_queue.may_have_records()
 
     def hold_late(self: RefusedRecords, *arguments: Any) -> Any:
