@@ -162,9 +162,7 @@ class StoppedDrains:
 
     def events(self, table: str) -> list[dict[str, Any]]:
         """Return what DAGs that are scheduled on the table are told, the oldest first."""
-        answer = self._airflow.client.request(
-            "GET", f"/assets/events?source_dag_id={DAG_ID}&source_task_id={table}&limit=100"
-        )
+        answer = self._airflow.asset_events(source_dag_id=DAG_ID, source_task_id=table)
         return sorted(answer["asset_events"], key=lambda event: str(event["timestamp"]))
 
     def committed(self, table: str, attempt: int | None = None, run: int | None = None) -> int:

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import pairwise
 from statistics import median
@@ -17,7 +17,6 @@ import psycopg
 import pytest
 from redis import Redis
 
-from batchdrain.demo.airflow_client import AirflowApiError
 from batchdrain.demo.valkey_server import ValkeyServer
 from fix_airflow import RunningAirflow
 
@@ -111,16 +110,9 @@ def nth_start(airflow: RunningAirflow, dag_id: str, number: int, seconds: float 
 
 def events(airflow: RunningAirflow, name: str) -> list[tuple[float, Any]]:
     """Return when an asset's watcher fired, and what it told, in order."""
-
-    def answered() -> Any:
-        # Airflow 3.3 answers 500 while a run that an event has created hasn't started yet.
-        with suppress(AirflowApiError):
-            return airflow.client.request("GET", f"/assets/events?name_pattern={name}&limit=100")
-
-    answer = eventually(answered)
     found = [
         (datetime.fromisoformat(event["timestamp"]).timestamp(), event["extra"])
-        for event in answer["asset_events"]
+        for event in airflow.asset_events(name_pattern=name)["asset_events"]
     ]
     assert all(extra["from_trigger"] for _, extra in found)
     return sorted((moment, extra["payload"]) for moment, extra in found)

@@ -51,12 +51,12 @@ def test_a_dry_run_tells_what_a_run_would_do_and_leaves_everything_as_it_was(
     with Redis.from_url(airflow.redis_url) as redis:
         traffic.push(redis, all_messages())
         before = traces(airflow.target_url, redis)
-        events = airflow.client.request("GET", "/assets/events")["total_entries"]
+        events = airflow.asset_events(source_dag_id=DAG)["total_entries"]
         chosen = {"dry_run": True, "tables": ["airports", "flights"], "dry_run_limit": 200}
         run_id = airflow.client.trigger(DAG, chosen)
         assert airflow.client.wait_for_run(DAG, run_id, 90)["state"] == "success"
         assert traces(airflow.target_url, redis) == before
-    assert airflow.client.request("GET", "/assets/events")["total_entries"] == events
+    assert airflow.asset_events(source_dag_id=DAG)["total_entries"] == events
     log = airflow.client.task_log(DAG, run_id, "drain", 0)
     assert "dry run: nothing is changed; batchdrain:airports at redis_default" in log
     assert "of 200 records 200 would be applied and 0 refused, from the oldest" in log
