@@ -60,6 +60,42 @@ def test_what_looks_bad_and_what_is_taken_is_refused_in_one_attempt(
     assert value(connection, "SELECT count(DISTINCT xmin::text) FROM t") == 2
 
 
+@pytest.mark.parametrize(
+    ("keys", "columns"),
+    [
+        ("id bigint PRIMARY KEY", {"id": list(range(40))}),
+        ("id numeric PRIMARY KEY", {"id": list(range(40))}),
+        ("id uuid PRIMARY KEY", {"id": [f"{n:032x}" for n in range(40)]}),
+        ('id text COLLATE "C" PRIMARY KEY', {"id": [f"k{n}" for n in range(40)]}),
+        ("id varchar(4) PRIMARY KEY", {"id": [f"k{n}" for n in range(40)]}),
+        ("id char(4) PRIMARY KEY", {"id": [f"k{n}" for n in range(40)]}),
+        ('"Taken" int PRIMARY KEY', {"Taken": list(range(40))}),
+        (
+            "a int, taken text, PRIMARY KEY (a, taken)",
+            {"a": [n // 3 for n in range(40)], "taken": [str(n % 3) for n in range(40)]},
+        ),
+    ],
+)
+def test_taken_keys_are_refused_whatever_their_type(
+    connection: Connection,
+    open_engine: OpenEngine,
+    record: MakeRecord,
+    modes: list[Mode],
+    keys: str,
+    columns: dict[str, list[object]],
+) -> None:
+    connection.execute(f"CREATE TABLE t ({keys})".encode())
+    batch = [
+        record("INSERT", dict(zip(columns, key, strict=True)))
+        for key in zip(*columns.values(), strict=True)
+    ]
+    engine = open_engine("t")
+    assert engine.apply([batch[n] for n in (4, 17, 18)]).refused == 0
+    assert refused(engine.apply(batch)) == dict.fromkeys((4, 17, 18), "unique_violation")
+    assert modes == [Mode.SIFTING] * 2
+    assert value(connection, "SELECT count(*) FROM t") == 40
+
+
 def test_a_clean_batch_is_not_isolated(
     connection: Connection, open_engine: OpenEngine, record: MakeRecord, modes: list[Mode]
 ) -> None:

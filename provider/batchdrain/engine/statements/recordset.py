@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batchdrain.engine.catalog import Column, Table
+from batchdrain.engine.catalog import Column, KeyRule, Table
 from batchdrain.engine.records import Operation
 from batchdrain.engine.statements.conditions import in_scope, report, same_key
 from batchdrain.engine.statements.quoting import (
@@ -78,14 +78,39 @@ def sifting(table: Table, shape: Shape) -> SetStatement:
     asked = shape.operation is Operation.INSERT and set(table.key) <= set(shape.carried)
     if not asked or not table.privileges & {"UPDATE", "DELETE"}:
         return expanding(table, shape, "$1::jsonb")
-    number, taken = unused_name(table, "n"), unused_name(table, "taken")
+    number = unused_name(table, "n")
+    rows = _numbered(table, shape, "$1::jsonb", number)
     names = listed(shape.insert)
-    text = f"""WITH r AS MATERIALIZED (SELECT r.*,
-  EXISTS (SELECT FROM {qualified(table)} AS t WHERE {same_key(table)}) AS {quoted(taken)}
-  FROM ({_numbered(table, shape, "$1::jsonb", number)}) AS r),
-i AS (INSERT INTO {qualified(table)} ({names}) SELECT {names} FROM r WHERE NOT {quoted(taken)})
-SELECT array_agg({quoted(number)}) FROM r WHERE {quoted(taken)}"""
+    looked_up, taken = _taken_by_array(table, rows) or _taken_by_record(table, rows)
+    text = f"""WITH {looked_up},
+i AS (INSERT INTO {qualified(table)} ({names}) SELECT {names} FROM r WHERE ({taken}) IS NOT TRUE)
+SELECT array_agg({quoted(number)}) FROM r WHERE {taken}"""
     return SetStatement(text, reports=False, leaves=True)
+
+
+def _taken_by_array(table: Table, rows: str) -> tuple[str, str] | None:
+    """Look all keys up in one walk through the index, which takes a third of their look-ups' time.
+
+    Returns the parts of WITH, and the condition that a record's key is taken; None for keys of
+    several columns, and of types for which `= ANY` might compare in another way than `=`.
+    """
+    key = [column for column in table.columns if column.name in table.key]
+    if len(key) != 1 or key[0].key_rule is KeyRule.ASK:
+        return None
+    name = quoted(key[0].name)
+    parts = f"""r AS MATERIALIZED ({rows}),
+taken AS MATERIALIZED (SELECT t.{name} FROM {qualified(table)} AS t
+  WHERE t.{name} = ANY (ARRAY(SELECT r.{name} FROM r)))"""
+    return parts, f"r.{name} IN (SELECT x.{name} FROM taken AS x)"
+
+
+def _taken_by_record(table: Table, rows: str) -> tuple[str, str]:
+    """Look up one key after the other; returns the same."""
+    taken = quoted(unused_name(table, "taken"))
+    parts = f"""r AS MATERIALIZED (SELECT r.*,
+  EXISTS (SELECT FROM {qualified(table)} AS t WHERE {same_key(table)}) AS {taken}
+  FROM ({rows}) AS r)"""
+    return parts, taken
 
 
 def _insert(table: Table, shape: Shape, document: str) -> SetStatement:
