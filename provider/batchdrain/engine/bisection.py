@@ -14,14 +14,14 @@ import psycopg
 from batchdrain.engine.catalog import Table
 from batchdrain.engine.cut import Step
 from batchdrain.engine.failures import FailureClass, failure_of
-from batchdrain.engine.questions import refusal_of
+from batchdrain.engine.objections import questions_about
+from batchdrain.engine.questions import ABOUT_VALUES, refusal_of
 from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Refusal
 from batchdrain.engine.reports import NOT_FOUND, constrained, read_report
 from batchdrain.engine.settings import EngineSettings
-from batchdrain.engine.statements.questions import AS_JSONB, conversion
 from batchdrain.engine.statements.shape import SetStatement, Shape, StatementStyle
-from batchdrain.engine.transaction import Command, send
+from batchdrain.engine.transaction import Command, send, send_until_failure
 
 _SAVEPOINT = Command("SAVEPOINT piece", prepare=False)
 _RELEASE = Command("RELEASE SAVEPOINT piece", prepare=False)
@@ -82,7 +82,7 @@ class Bisection:
             if failure is FailureClass.TOO_SLOW and not self._cancelled(started):
                 self._back()
                 return alone and self._refuse_slow(shape, piece)
-            if failure in (FailureClass.REFUSED, FailureClass.PASSING):
+            if failure in ABOUT_VALUES:
                 self._back()
                 if alone:
                     self._refused[piece[0].ordinal] = self._refusal(shape, piece[0], error)
@@ -141,29 +141,17 @@ class Bisection:
     def _refusal(self, shape: Shape, record: Ready, error: psycopg.Error) -> Refusal:
         if error.diag.column_name or error.diag.table_name:
             return refusal_of(error, constrained(self._table, error.diag.constraint_name))
-        doubt = self._objection(AS_JSONB, record)
-        if doubt is not None:
-            return refusal_of(doubt, self._doubtful_field(record.ordinal))
-        for column in self._table.columns:
-            if column.name not in shape.carried:
-                continue
-            # Of several values that do not convert, the statement may have met another one first.
-            doubt = self._objection(f"SELECT {conversion(column)}", record)
-            if doubt is not None:
-                return refusal_of(doubt, column.name)
-        return refusal_of(error)
-
-    def _objection(self, question: str, record: Ready) -> psycopg.Error | None:
-        """Return the error with which PostgreSQL refuses a question about the record's values."""
-        probe = Command(question, (record.data.decode(),))
-        try:
-            send(self._connection, [_SAVEPOINT, probe, _RELEASE])
-        except psycopg.Error as error:
-            self._back()
-            if failure_of(error) in (FailureClass.REFUSED, FailureClass.PASSING):
-                return error
-            raise
-        return None
+        asked = questions_about(self._table, shape, record)
+        commands = [_SAVEPOINT, *(question.command for question in asked), _RELEASE]
+        answered, doubt = send_until_failure(self._connection, commands)
+        if doubt is None:
+            return refusal_of(error)
+        self._back()
+        if failure_of(doubt) not in ABOUT_VALUES:
+            raise doubt
+        # Of several values that do not convert, the statement may have met another one first.
+        field = asked[len(answered) - 1].field or self._doubtful_field(record.ordinal)
+        return refusal_of(doubt, field)
 
     def _set_lock_timeout(self, seconds: float) -> None:
         send(self._connection, [Command(_LOCK_TIMEOUT, (f"{round(seconds * 1000)}ms",))])

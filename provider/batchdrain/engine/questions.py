@@ -27,7 +27,7 @@ from batchdrain.engine.transaction import BEGIN, COMMIT, Command, roll_back, sen
 _FEW = 32
 """So many keys that do not convert are singled out; with more the batch goes record by record."""
 
-_ABOUT_VALUES = (FailureClass.REFUSED, FailureClass.PASSING)
+ABOUT_VALUES = (FailureClass.REFUSED, FailureClass.PASSING)
 """hstore, ltree, tsvector, regclass … refuse a value with a code of class 42."""
 
 
@@ -159,7 +159,7 @@ class Questioner:
             numbers = self._numbers(asked)
         except psycopg.Error as error:
             roll_back(self._connection)
-            if failure_of(error) not in _ABOUT_VALUES:
+            if failure_of(error) not in ABOUT_VALUES:
                 raise
             asked = self._convertible(asked)
             if not asked:
@@ -223,7 +223,7 @@ class Questioner:
         try:
             cursors = send(self._connection, [Command(text, (value,))])
         except psycopg.Error as error:
-            if failure_of(error) not in _ABOUT_VALUES:
+            if failure_of(error) not in ABOUT_VALUES:
                 raise
             send(self._connection, [Command("ROLLBACK TO SAVEPOINT question", prepare=False)])
             raise RefusedError(refusal_of(error)) from error

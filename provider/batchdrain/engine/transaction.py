@@ -74,6 +74,21 @@ def send(
     Raises the first error that PostgreSQL reports, after all results have been taken in, so that
     the connection can be rolled back. What a signal handler raises meanwhile is raised, too.
     """
+    cursors, failure = send_until_failure(connection, commands, meanwhile)
+    if failure is not None:
+        raise failure
+    return cursors
+
+
+def send_until_failure(
+    connection: psycopg.Connection[Any],
+    commands: Sequence[Command],
+    meanwhile: Callable[[], None] | None = None,
+) -> tuple[list[psycopg.Cursor[Any]], psycopg.Error | None]:
+    """Do as `send`, but return its error, with the cursors of the commands before it.
+
+    PostgreSQL passes over those behind it.
+    """
     cursors: list[psycopg.Cursor[Any]] = []
     failure: psycopg.Error | None = None
     try:
@@ -90,9 +105,12 @@ def send(
                 failure = error
     except psycopg.Error as error:
         failure = failure or error
-    if failure is not None:
-        raise _interruption(failure) or failure
-    return cursors
+    if failure is None:
+        return cursors, None
+    interruption = _interruption(failure)
+    if interruption is not None:
+        raise interruption
+    return [cursor for cursor in cursors if cursor.pgresult is not None], failure
 
 
 def _interruption(failure: psycopg.Error) -> BaseException | None:

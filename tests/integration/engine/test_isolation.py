@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
 
 from batchdrain.engine.engine import BatchEngine
-from batchdrain.engine.settings import STATEMENT_STYLES
+from batchdrain.engine.settings import STATEMENT_STYLES, EngineSettings
 from batchdrain.errors import SystemicError, TransientError
 from fix_engine import MakeRecord, MakeRole, OpenEngine, refused, value
+from proxy import PostgresProxy
 
 Connection = psycopg.Connection[Any]
 
@@ -87,6 +89,36 @@ def test_bad_records_are_singled_out_by_halving_without_plpgsql(
 ) -> None:
     connection.execute(NO_PLPGSQL)
     assert mixed_batch() == BAD
+
+
+def test_a_refused_record_s_column_is_found_in_one_round_trip(
+    connection: Connection, database: str, make_role: MakeRole, record: MakeRecord, style: str
+) -> None:
+    """However many columns PostgreSQL has to be asked about, where halving is all that is left."""
+    connection.execute(NO_PLPGSQL)
+    trips = []
+    for columns in (2, 12):
+        names = [f"v{n}" for n in range(columns)]
+        table = f"t{columns}"
+        definitions = ", ".join(f"{name} int" for name in names)
+        connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, {definitions})".encode())
+        role = make_role(
+            f"GRANT ALL ON {table} TO {{role}}", "GRANT CREATE ON SCHEMA public TO {role}"
+        )
+        bad = record("INSERT", {"id": 1, names[-1]: "a dozen"})
+        with (
+            PostgresProxy(database, delay=0.003) as proxy,
+            BatchEngine(
+                partial(psycopg.connect, proxy.url, options=f"-c role={role}"),
+                table,
+                settings=EngineSettings(statement_style=style),
+            ) as engine,
+        ):
+            engine.open()
+            opened = proxy.trips
+            assert refused(engine.apply([bad])) == {0: "invalid_text_representation"}
+            trips.append(proxy.trips - opened)
+    assert trips[0] == trips[1]
 
 
 @pytest.mark.parametrize("plpgsql", [True, False], ids=["on the server", "by halving"])

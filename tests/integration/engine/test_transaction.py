@@ -10,7 +10,14 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from batchdrain.engine.transaction import BEGIN, ROLLBACK, Command, roll_back, send
+from batchdrain.engine.transaction import (
+    BEGIN,
+    ROLLBACK,
+    Command,
+    roll_back,
+    send,
+    send_until_failure,
+)
 
 ROWS = "SELECT repeat('x', $1::int) FROM generate_series(1, 20)"
 
@@ -37,6 +44,23 @@ def test_the_error_that_aborted_the_pipeline_is_raised(
             send(connection, [BEGIN, *commands])
         roll_back(connection)
         assert connection.info.transaction_status.name == "IDLE"
+
+
+@pytest.mark.parametrize("place", [0, 3, 9, None])
+@pytest.mark.parametrize("width", [1, 10_000])
+def test_the_commands_before_the_one_that_fails_keep_their_results(
+    connection: psycopg.Connection[tuple[object, ...]], place: int | None, width: int
+) -> None:
+    """Their number tells which one failed."""
+    commands = [Command(ROWS, (str(width),))] * 10
+    if place is not None:
+        commands[place] = Command("SELECT 1 / $1::int", ("0",))
+    for _ in range(5):
+        cursors, error = send_until_failure(connection, [BEGIN, *commands])
+        roll_back(connection)
+        assert isinstance(error, errors.DivisionByZero) is (place is not None)
+        answered = [len(cursor.fetchall()) for cursor in cursors[1:]]
+        assert answered == [20] * (10 if place is None else place)
 
 
 class TimeIsUpError(BaseException):
