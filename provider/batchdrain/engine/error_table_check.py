@@ -49,10 +49,13 @@ class _Column:
     default: bool
 
 
-def error_table_findings(connection: psycopg.Connection[Any], table: Table) -> list[Finding]:
+def error_table_findings(
+    connection: psycopg.Connection[Any], table: Table, retried: str | None = None
+) -> list[Finding]:
     """Look at the error table of a table: does it exist, or may it be created; is it wide enough.
 
-    Raises psycopg.Error.
+    `retried` is a queue of the table whose drains apply refused records again, by the option
+    reference_retries. Raises psycopg.Error.
     """
     try:
         found = ErrorTable.existing(connection, table)
@@ -68,7 +71,7 @@ def error_table_findings(connection: psycopg.Connection[Any], table: Table) -> l
         *_refusing(columns, table),
         *_narrow(columns, table),
         *_lacking(columns, table),
-        *_replay(connection, table),
+        *_replay(connection, table, retried),
     ]
     return judged or [Finding(Level.OK, _subject(table), "there, and as wide as it should be")]
 
@@ -118,20 +121,24 @@ def _lacking(columns: Sequence[_Column], table: Table) -> list[Finding]:
     return [Finding(Level.INFO, _subject(table), what, do)]
 
 
-def _replay(connection: psycopg.Connection[Any], table: Table) -> list[Finding]:
-    what = "refused records can't be applied again from it"
+def _replay(
+    connection: psycopg.Connection[Any], table: Table, retried: str | None
+) -> list[Finding]:
+    level, what = Level.INFO, "refused records can't be applied again from it"
+    if retried is not None:
+        level, what = Level.WARNING, f"{what}, though reference_retries asks drains to"
     try:
-        RefusedRecords(connection, table)
+        RefusedRecords(connection, table, retried)
     except ConfigurationError as error:
         _, _, statement = str(error).partition(": ")
-        return [Finding(Level.INFO, _subject(table), what, statement or str(error))]
+        return [Finding(level, _subject(table), what, statement or str(error))]
     names = {"schema": table.schema, "table": error_table_name(table.name)}
     *_, privileges = query.rows(connection, catalog_query.RELATION, names)[0]
     lacking = [right for right in _REPLAYING if right not in privileges]
     if lacking:
         what += f": the role may not {', '.join(lacking)}"
         do = f"GRANT {', '.join(lacking)} ON {_quoted(table)} TO the role, if it is to replay"
-        return [Finding(Level.INFO, _subject(table), what, do)]
+        return [Finding(level, _subject(table), what, do)]
     return []
 
 

@@ -39,10 +39,16 @@ def state_findings(connection: psycopg.Connection[Any]) -> list[Finding]:
 
 
 def table_findings(
-    connection: psycopg.Connection[Any], name: str, scope: Mapping[str, str]
+    connection: psycopg.Connection[Any],
+    name: str,
+    scope: Mapping[str, str],
+    retried: str | None = None,
 ) -> list[Finding]:
-    """Look at a table that is to be drained, and at its error table."""
-    return _found(connection, f"table {name}", lambda: _table(connection, name, scope))
+    """Look at a table that is to be drained, and at its error table.
+
+    `retried` is a queue of the table whose drains apply refused records again by themselves.
+    """
+    return _found(connection, f"table {name}", lambda: _table(connection, name, scope, retried))
 
 
 def known_positions(
@@ -147,7 +153,7 @@ def _state(connection: psycopg.Connection[Any]) -> list[Finding]:
 
 
 def _table(
-    connection: psycopg.Connection[Any], name: str, scope: Mapping[str, str]
+    connection: psycopg.Connection[Any], name: str, scope: Mapping[str, str], retried: str | None
 ) -> list[Finding]:
     subject = f"table {name}"
     table = read_table(connection, name, scope)
@@ -164,7 +170,7 @@ def _table(
     if table.cutting is Cutting.RECORD_BY_RECORD:
         what = f"drained record by record, because of {table.cutting_reason}"
         found.append(Finding(Level.INFO, subject, what, "nothing; it is slower than in sets"))
-    return [*found, *error_table_findings(connection, table)]
+    return [*found, *error_table_findings(connection, table, retried)]
 
 
 def _described(table: Table) -> str:

@@ -25,6 +25,7 @@ from batchdrain.preflight.pools import pool_findings
 from batchdrain.preflight.standing import standing_findings
 from batchdrain.queues import preflight as server
 from batchdrain.queues.failures import translated
+from batchdrain.queues.keys import QueueKey
 from batchdrain.queues.preflight_keys import queue_findings
 
 _AWAY = "start the server, or mend host, port, user and password of its Airflow connection"
@@ -87,10 +88,16 @@ def _unreachable(subject: str, error: BatchdrainError) -> Finding:
 
 
 def _tables(given: Given, covered: Coverage, connection: Connection | None) -> Iterator[Finding]:
-    if connection is not None:
-        scope = given.valid(options.SCOPE)
-        for table in covered.tables:
-            yield from database.table_findings(connection, table, scope)
+    if connection is None:
+        return
+    scope, prefix = given.valid(options.SCOPE), given.valid(options.PREFIX)
+    retried: dict[str, str] = {}
+    if given.valid(options.REFERENCE_RETRIES):
+        # Of the shards of a table the one whose key is the longest asks for the most room.
+        for key in sorted(covered.keys, key=len):
+            retried[QueueKey.parse(key, prefix).table_name] = key
+    for table in covered.tables:
+        yield from database.table_findings(connection, table, scope, retried.get(table))
 
 
 def _queues(

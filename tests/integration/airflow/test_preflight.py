@@ -106,6 +106,20 @@ def test_every_problem_comes_with_what_to_do(monkeypatch, connection, redis_clie
         assert [each for each in problems if not each.do] == []
 
 
+def test_an_error_table_from_which_drains_could_not_retry_is_told_if_they_should(
+    monkeypatch, connection
+):
+    """Of a table with shards the queue with the longest key counts."""
+    connection.execute(
+        "CREATE TABLE things_errors (record_data jsonb, id bigint, message_id text, attempts int, "
+        "resolved_at timestamptz, resolution text, queue varchar(20))"
+    )
+    for retries, shards, told in ((0, 12, False), (3, 8, False), (3, 12, True)):
+        monkeypatch.setenv("AIRFLOW__BATCHDRAIN__REFERENCE_RETRIES", str(retries))
+        problems = look(Given(f"things:{shards}"))
+        assert any("though reference_retries asks" in each.what for each in problems) is told
+
+
 def test_a_queue_server_that_can_not_be_reached_leaves_the_rest_to_be_looked_at(
     redis_url, monkeypatch
 ):

@@ -110,6 +110,10 @@ def test_it_is_so_where_what_looks_bad_is_kept_apart(
     check(case, quick)
 
 
+_LONG = 60
+"""Examples for each table, style and way to isolate: more than 2,000 for each style in all."""
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("plpgsql", [True, False], ids=["on the server", "by halving"])
@@ -119,4 +123,4 @@ def test_it_is_so_for_many_batches(
 ) -> None:
     if not plpgsql:
         connection.execute("REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC")
-    check(case, thorough(400))
+    check(case, thorough(_LONG))

@@ -261,6 +261,30 @@ def test_an_error_table_that_falls_short_is_told_with_what_mends_it(
     assert any(expected in text for text in of(table(connection, "t"), level))
 
 
+@pytest.mark.parametrize(
+    ("columns", "mends"),
+    [
+        ("record_data jsonb", "ADD COLUMN queue text"),
+        (
+            "record_data jsonb, id bigint, message_id text, attempts int, resolved_at timestamptz, "
+            "resolution text, queue varchar(8)",
+            "queue",
+        ),
+    ],
+)
+def test_a_drain_that_is_to_retry_references_needs_more_of_the_error_table(
+    connection: Connection, columns: str, mends: str
+) -> None:
+    """Without, the drain would say so in each of its logs, and retry nothing."""
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    connection.execute(f"CREATE TABLE t_errors ({columns})")
+    assert not of(table(connection, "t"), Level.WARNING)
+    found = preflight.table_findings(connection, "t", DEFAULT_SCOPE, "batchdrain:t")
+    warning = only(found, Level.WARNING)
+    assert "though reference_retries asks drains to" in warning
+    assert mends in warning
+
+
 def test_doing_what_the_findings_say_makes_an_error_table_whole(connection: Connection) -> None:
     """Every ALTER TABLE that is proposed runs, and none is proposed afterwards."""
     connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
