@@ -110,8 +110,8 @@ def test_it_is_so_where_what_looks_bad_is_kept_apart(
     check(case, quick)
 
 
-_LONG = 60
-"""Examples for each table, style and way to isolate: more than 2,000 for each style in all."""
+_LONG = 150
+"""Examples for each table, style and way to isolate: more than 6,000 for each style in all."""
 
 
 @pytest.mark.long

@@ -91,6 +91,32 @@ def test_bad_records_are_singled_out_by_halving_without_plpgsql(
     assert mixed_batch() == BAD
 
 
+@pytest.mark.parametrize("plpgsql", [True, False], ids=["on the server", "by halving"])
+def test_a_row_that_the_role_may_insert_and_not_see_is_inserted(
+    connection: Connection,
+    make_role: MakeRole,
+    open_engine: OpenEngine,
+    record: MakeRecord,
+    plpgsql: bool,
+) -> None:
+    """A policy for SELECT hides it: that is no reason to refuse the record."""
+    if not plpgsql:
+        connection.execute(NO_PLPGSQL)
+    connection.execute(
+        "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY; "
+        "CREATE POLICY seen ON t FOR SELECT USING (id < 5); "
+        "CREATE POLICY added ON t FOR INSERT WITH CHECK (id <> 3)"
+    )
+    role = make_role("GRANT ALL ON t TO {role}", "GRANT CREATE ON SCHEMA public TO {role}")
+    batch = [record("INSERT", {"id": n}) for n in (1, 1, 3, 6, 6)]
+    assert refused(open_engine("t", role=role).apply(batch)) == {
+        1: "unique_violation",
+        2: "insufficient_privilege",
+        4: "unique_violation",
+    }
+    assert value(connection, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM t") == "1 6"
+
+
 def test_a_refused_record_s_column_is_found_in_one_round_trip(
     connection: Connection, database: str, make_role: MakeRole, record: MakeRecord, style: str
 ) -> None:

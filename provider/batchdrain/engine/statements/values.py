@@ -215,8 +215,9 @@ def _insert(rows: _Rows) -> str:
         f"({', '.join(rows.assigned(record, name) for name in names)})" for record in rows.numbers
     )
     text = f"INSERT INTO {qualified(table)} ({listed(names)}) VALUES {lines}"
-    # A role that may only INSERT need not be able to read the key.
-    readable = table.privileges & {"UPDATE", "DELETE"}
+    # A role that may only INSERT need not be able to read the key, and a policy may allow to insert
+    # rows that another one hides: returning them is an error.
+    readable = table.privileges & {"UPDATE", "DELETE"} and not table.row_security
     return f"{text} RETURNING {listed(table.key)}" if readable else text
 
 
