@@ -12,6 +12,7 @@ import psycopg
 from batchdrain.engine import batch_log
 from batchdrain.engine.batch_log import BatchEntry
 from batchdrain.engine.bisection import Bisection
+from batchdrain.engine.catalog_version import VERSION
 from batchdrain.engine.classify import Classifier
 from batchdrain.engine.cut import Step
 from batchdrain.engine.plan import Plan
@@ -54,11 +55,13 @@ class Attempted:
     """What an attempt found.
 
     `found` holds the refusals that the plan did not know of, by ordinal. `owned` is False when the
-    position had moved or changed hands.
+    position had moved or changed hands, `current` when the table was no longer what the plan took
+    it for: looked at behind the statements, which let nobody change it until the transaction ends.
     """
 
     result: BatchResult
     found: dict[int, Refusal]
+    current: bool
     owned: bool
     log_entry: int | None
 
@@ -133,12 +136,14 @@ class Attempt:
                 _doubtful_field(plan, classifier),
             )
             refused = bisection.apply(plan.steps)
-            logged = send(connection, self._logging(plan, move, len(refused), isolated=True))
+            logging = self._logging(plan, move, len(refused), isolated=True)
+            version, *logged = send(connection, [_version_of(plan), *logging])
             result = plan.result(refused, isolated=True)
-            return _attempted(result, refused, move, opened[-1], logged)
+            return _attempted(result, refused, plan, version, move, opened[-1], logged)
         isolated = work.mode is Mode.ON_SERVER or bool(work.apart)
         logging = self._logging(plan, move, 0, isolated=isolated)
-        cursors = send(connection, [*opening, *work.commands, *logging], meanwhile)
+        commands = [*opening, *work.commands, _version_of(plan), *logging]
+        cursors = send(connection, commands, meanwhile)
         middle, end = len(opening), len(opening) + len(work.commands)
         if work.mode is Mode.ON_SERVER:
             refused = _outcome(plan, classifier, cursors[middle:end])
@@ -150,7 +155,8 @@ class Attempt:
                 outcome = send(connection, self._sifter.one_by_one(apart))
                 refused.update(_outcome(plan, classifier, outcome))
         result = plan.result(refused, isolated=isolated)
-        return _attempted(result, refused, move, cursors[middle - 1], cursors[end:])
+        version, *logged = cursors[end:]
+        return _attempted(result, refused, plan, version, move, cursors[middle - 1], logged)
 
     def _isolating(self, plan: Plan) -> list[Command]:
         """Return the commands of isolation on the server, whatever the style."""
@@ -229,16 +235,22 @@ def _doubtful_field(plan: Plan, classifier: Classifier) -> Callable[[int], str |
     return _field
 
 
+def _version_of(plan: Plan) -> Command:
+    return Command(VERSION, (plan.table.oid,))
+
+
 def _attempted(
     result: BatchResult,
     found: dict[int, Refusal],
+    plan: Plan,
+    version: psycopg.Cursor[Any],
     move: tuple[Ledger, Move] | None,
     moved: psycopg.Cursor[Any],
     logged: Sequence[psycopg.Cursor[Any]],
 ) -> Attempted:
+    current = version.fetchone() == (plan.table.version,)
     if move is None:
-        return Attempted(result, found, owned=True, log_entry=None)
+        return Attempted(result, found, current, owned=True, log_entry=None)
     entry = logged[0].fetchone()
-    return Attempted(
-        result, found, owned=moved.fetchone() is not None, log_entry=entry and entry[0]
-    )
+    owned = moved.fetchone() is not None
+    return Attempted(result, found, current, owned, log_entry=entry and entry[0])

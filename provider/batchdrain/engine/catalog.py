@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, LiteralString
 
@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from batchdrain.engine import catalog_query
+from batchdrain.engine.catalog_version import VERSION
 from batchdrain.engine.settings import DEFAULT_SCOPE
 from batchdrain.errors import ConfigurationError
 
@@ -136,7 +137,8 @@ class Table:
     of the table and its partitions, constraints of its domains, and foreign keys that point at it,
     to the columns here. `row_security` tells whether policies apply to this role, `rules`
     whether the table has any (WITH and RETURNING do not go with them), `privileges` what the role
-    may do to the table or to some column of it (SELECT, INSERT, UPDATE, DELETE).
+    may do to the table or to some column of it (SELECT, INSERT, UPDATE, DELETE). `version` is what
+    catalog_version.VERSION told just before the rest was read.
     """
 
     oid: int
@@ -152,6 +154,7 @@ class Table:
     row_security: bool
     rules: bool
     privileges: frozenset[str]
+    version: str = field(default="", compare=False)
 
     @property
     def qualified_name(self) -> str:
@@ -171,6 +174,7 @@ def read_table(
     no drain can do without: USAGE on the schema, one of INSERT, UPDATE and DELETE, and, unless it
     may only INSERT, SELECT on key and scope columns.
     """
+    version = _version(connection, _relation(connection, name)[0])
     oid, schema, table, row_security, rules, key, privileges = _relation(connection, name)
     described = _rows(connection, catalog_query.COLUMNS, {"oid": oid})
     columns = tuple(_column(row) for row in described)
@@ -201,7 +205,14 @@ def read_table(
         row_security=row_security,
         rules=rules,
         privileges=frozenset(privileges),
+        version=version,
     )
+
+
+def _version(connection: psycopg.Connection[Any], oid: int) -> str:
+    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+    (version,) = cursor.execute(VERSION.encode(), (oid,)).fetchone() or ("",)
+    return str(version)
 
 
 def _relation(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]:

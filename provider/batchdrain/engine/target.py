@@ -193,6 +193,9 @@ class Target:
                     self._raise_if_stale(connection)
                 work, meanwhile = self._work(following, planned), None
             else:
+                if not attempted.current:
+                    roll_back(connection)
+                    raise StaleTableError
                 self._check_doubtful_refusals(connection, planned, attempted)
                 self._bad_share += _NEWS * (_has_bad(attempted) - self._bad_share)
                 if work.mode is Mode.SIFTING:
