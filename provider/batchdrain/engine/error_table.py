@@ -224,7 +224,7 @@ class ErrorTable:
             raise SystemicError(
                 f'table "{self.name}" does not take refused records: '
                 f"{condition_name(error.sqlstate or '')}{where}; nothing was consumed, mend it"
-            ) from error
+            ) from None  # PostgreSQL's details quote the row.
 
     def _insert(
         self, connection: psycopg.Connection[Any], values: str, following: Sequence[Command]

@@ -84,7 +84,7 @@ def _looking(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def _server(connection: psycopg.Connection[Any], address: str) -> list[Finding]:
-    version, number, standby, read_only, commit, fsync, role, database, superuser = query.rows(
+    version, number, standby, read_only, fsync, role, database, superuser = query.rows(
         connection, query.SERVER
     )[0]
     found = []
@@ -102,24 +102,18 @@ def _server(connection: psycopg.Connection[Any], address: str) -> list[Finding]:
         what = f'default_transaction_read_only is on for role "{role}" in database "{database}"'
         do = f'ALTER ROLE "{role}" IN DATABASE "{database}" SET default_transaction_read_only = off'
         found.append(Finding(Level.ERROR, SERVER, what, do))
-    return [*found, *_durability(commit, fsync, role), *_power(role, superuser)]
+    return [*found, *_durability(fsync), *_power(role, superuser)]
 
 
-def _durability(commit: str, fsync: bool, role: str) -> list[Finding]:
-    """A commit that a crash takes back is lost: its messages have left Redis already."""
-    found = []
-    for name, off, do in (
-        ("fsync", not fsync, "set fsync = on in postgresql.conf"),
-        (
-            "synchronous_commit",
-            commit == "off",
-            f'ALTER ROLE "{role}" SET synchronous_commit = on',
-        ),
-    ):
-        if off:
-            what = f"{name} is off: a crash may lose records whose messages have left Redis"
-            found.append(Finding(Level.WARNING, SERVER, what, do))
-    return found
+def _durability(fsync: bool) -> list[Finding]:
+    """A commit that a crash takes back is lost: its messages have left Redis already.
+
+    Against `synchronous_commit = off` batches help themselves.
+    """
+    if fsync:
+        return []
+    what = "fsync is off: a crash may lose records whose messages have left Redis"
+    return [Finding(Level.WARNING, SERVER, what, "set fsync = on in postgresql.conf")]
 
 
 def _power(role: str, superuser: bool) -> list[Finding]:

@@ -20,8 +20,11 @@ _FULL_TIME = 0.9
 _CANCEL_TIMEOUT = 2.0
 """Seconds for the request to cancel; a killed task has 5 s in all (AIRFLOW, Stopping)."""
 
-_OWN_WORDS = ("08", "25", "28", "3D", "53", "57", "58")
-"""Classes of errors about the server and the session, whose messages hold no row values."""
+_OWN_WORDS = ("08", "25", "28", "3D", "53", "57")
+"""Classes of errors about the server and the session, whose messages hold no row values.
+
+Not 58: a trigger may open a file that a value names.
+"""
 
 _T = TypeVar("_T")
 
@@ -75,6 +78,7 @@ class Session:
         if self._connection is None:
             connection = self._connected()
             connection.autocommit = True
+            _speak_utf8(connection)
             self._connection = connection
         return self._connection
 
@@ -121,6 +125,16 @@ class Session:
         return SystemicError(
             f"table {self._table} cannot be drained as it is: {reason}; nothing was consumed"
         )
+
+
+def _speak_utf8(connection: psycopg.Connection[Any]) -> None:
+    """Let PostgreSQL, not psycopg, find what the database's encoding lacks: record by record.
+
+    By default a connection speaks the database's own, and one character besides is an error for
+    the whole batch.
+    """
+    if connection.info.encoding != "utf-8":
+        connection.execute("SET client_encoding = 'UTF8'")
 
 
 def told(error: psycopg.Error) -> str:

@@ -22,8 +22,16 @@ _SETTINGS = (
     ("client_connection_check_interval", "$5"),
     ("timezone", "'UTC'"),
     ("datestyle", "'ISO, MDY'"),
+    (
+        "synchronous_commit",
+        "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
+        "ELSE current_setting('synchronous_commit') END",
+    ),
 )
-"""Set for the transaction only, so that a transaction pooler is no obstacle (SEMANTICS §6)."""
+"""Set for the transaction only, so that a transaction pooler is no obstacle (SEMANTICS §6).
+
+A batch leaves Redis once it is committed, so its COMMIT must not be one that a crash takes back.
+"""
 
 _IN_ORDER = (("enable_hashjoin", "'off'"),)
 """A hash join would find, and lock, a table's rows as they lie there, not in the order of the keys

@@ -27,6 +27,7 @@ from batchdrain.hooks.given_records import GivenRecord, Scope, read_records, sco
 
 _SESSION: Mapping[str, Any] = {
     "application_name": "batchdrain",
+    "client_encoding": "UTF8",
     "connect_timeout": 10,
     "keepalives": 1,
     "keepalives_idle": 30,
@@ -34,7 +35,9 @@ _SESSION: Mapping[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 45_000,
 }
-"""How connections notice that the server is gone; extras of the Airflow connection come first.
+"""How connections speak, and notice that the server is gone.
+
+Extras of the Airflow connection come first.
 
 `tcp_user_timeout` is in milliseconds, the others are in seconds; see libpq, connection parameters.
 """
