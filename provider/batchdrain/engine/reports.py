@@ -10,6 +10,18 @@ from batchdrain.engine.catalog import Table
 from batchdrain.engine.failures import condition_name
 from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Refusal
+from batchdrain.errors import TransientError
+
+
+class OvertakenError(TransientError):
+    """Another session changed rows while a batch waited for them; a second attempt sees them."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(
+            f"rows of table {table.qualified_name} were changed by another session while a batch "
+            "waited for them"
+        )
+
 
 NOT_FOUND = Refusal("not_found", "there is no row with this key")
 
@@ -28,10 +40,13 @@ def read_report(
 ) -> dict[int, Refusal]:
     """Return the refusals in a set statement's report, by ordinal.
 
-    The report has two arrays of 1-based positions in `records`: keys that do not exist, and keys
-    that exist outside the record's scope.
+    The report has three arrays of 1-based positions in `records`: keys that do not exist, keys that
+    exist outside the record's scope, and rows that another session has changed meanwhile. Raises
+    OvertakenError where there are any of these: nobody knows by now what became of their records.
     """
-    missing, outside = row or (None, None)
+    missing, outside, overtaken = row or (None, None, None)
+    if overtaken:
+        raise OvertakenError(table)
     refused = {records[n - 1].ordinal: NOT_FOUND for n in missing or ()}
     refused.update({records[n - 1].ordinal: elsewhere(table) for n in outside or ()})
     return refused

@@ -19,8 +19,9 @@ from batchdrain.engine.failures import FailureClass, classify, failure_of
 from batchdrain.engine.plan import Plan, plan
 from batchdrain.engine.position import Ledger, Move
 from batchdrain.engine.questions import Questioner
-from batchdrain.engine.records import BatchResult, Malformed, Record, Refusal
+from batchdrain.engine.records import BatchResult, Malformed, Operation, Record, Refusal
 from batchdrain.engine.refused import error_rows
+from batchdrain.engine.reports import OvertakenError
 from batchdrain.engine.run import Run
 from batchdrain.engine.statements.questions import conversion
 from batchdrain.engine.transaction import COMMIT, Command, roll_back, send
@@ -41,6 +42,8 @@ _MOSTLY_IN_VAIN = 0.5
 _NEWS = 0.2
 """Weight of the newest batch in that share: after one bad batch, one is isolated in advance."""
 
+_OVERTAKEN = 2
+"""How often a batch is attempted again because another session changed its rows meanwhile."""
 
 _SAVEPOINT = Command("SAVEPOINT doubt", prepare=False)
 _BACK = Command("ROLLBACK TO SAVEPOINT doubt", prepare=False)
@@ -176,12 +179,21 @@ class Target:
         move: tuple[Ledger, Move] | None,
         meanwhile: Callable[[], None] | None,
     ) -> Attempted:
+        overtaken = 0
         while True:
             started = time.monotonic()
             try:
                 attempted = self._attempt.run(
                     connection, work, planned, self._classifier, move, meanwhile
                 )
+                if overtaken < _OVERTAKEN and attempted.current and _lost_race(planned, attempted):
+                    raise OvertakenError(self.table)
+            except OvertakenError:
+                roll_back(connection)
+                overtaken += 1
+                if overtaken > _OVERTAKEN:
+                    raise
+                meanwhile = None
             except psycopg.Error as error:
                 roll_back(connection)
                 following = self._following(work.mode, planned, failure_of(error))
@@ -193,14 +205,23 @@ class Target:
                     self._raise_if_stale(connection)
                 work, meanwhile = self._work(following, planned), None
             else:
-                if not attempted.current:
-                    roll_back(connection)
-                    raise StaleTableError
-                self._check_doubtful_refusals(connection, planned, attempted)
-                self._bad_share += _NEWS * (_has_bad(attempted) - self._bad_share)
-                if work.mode is Mode.SIFTING:
-                    self._learn_of_sifting(in_vain=False)
+                self._learn(connection, work, planned, attempted)
                 return attempted
+
+    def _learn(
+        self, connection: psycopg.Connection[Any], work: Work, planned: Plan, attempted: Attempted
+    ) -> None:
+        """Look whether an attempt may be committed, and what it tells of the next ones.
+
+        Raises StaleTableError or SystemicError when it may not.
+        """
+        if not attempted.current:
+            roll_back(connection)
+            raise StaleTableError
+        self._check_doubtful_refusals(connection, planned, attempted)
+        self._bad_share += _NEWS * (_has_bad(attempted) - self._bad_share)
+        if work.mode is Mode.SIFTING:
+            self._learn_of_sifting(in_vain=False)
 
     def _following(self, mode: Mode, planned: Plan, failure: FailureClass) -> Mode | None:
         """What to try after a failure in `mode`; None when it is not about single records."""
@@ -294,6 +315,24 @@ def _is_about_value(refusal: Refusal) -> bool:
 
 def _where(refusal: Refusal) -> str:
     return f" in column {refusal.field}" if refusal.field else ""
+
+
+def _lost_race(planned: Plan, attempted: Attempted) -> bool:
+    """Whether an UPSERT found no row, and then its key taken: another session was quicker.
+
+    It may be something else (a trigger that changes the key, say): then it is refused in the end.
+    """
+    key = set(planned.table.key)
+    for ordinal, refusal in attempted.found.items():
+        record = planned.records[ordinal]
+        if (
+            refusal.sqlstate == "23505"
+            and isinstance(record, Record)
+            and record.operation is Operation.UPSERT
+            and set(planned.table.constraints.get(refusal.constraint or "", ())) == key
+        ):
+            return True
+    return False
 
 
 def _has_bad(attempted: Attempted) -> bool:

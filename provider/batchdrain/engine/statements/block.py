@@ -64,7 +64,7 @@ def do_block(table: Table, shapes: Sequence[Shape], text: str, own: str, ordinal
     document = unused_name(table, "document")
     statements = (
         f"          WHEN {place} THEN\n"
-        f"{_branch(expanding(table, shape, document, 'INTO missing, elsewhere'))};"
+        f"{_branch(expanding(table, shape, document, 'INTO missing, elsewhere, overtaken'))};"
         for place, shape in enumerate(shapes, 1)
     )
     probes = (

@@ -35,7 +35,7 @@ DECLARE
   before int := 0; rest int; total int;
   place int; width int; fence int; here int; upto int; one int; stop int; first int;
   seen int[] := array_fill(0, ARRAY[{shapes}]); bad int[] := array_fill(0, ARRAY[{shapes}]);
-  missing bigint[]; elsewhere bigint[];
+  missing bigint[]; elsewhere bigint[]; overtaken bigint[];
   found jsonb[]; refused jsonb[] := '{{}}';
   state text; message text; field text; of_constraint text; of_table text;
 BEGIN
@@ -65,10 +65,11 @@ BEGIN
               joined := array_to_string(records[one:stop], ',');
             END IF;
             {document} := ('[' || joined || ']')::jsonb;
-            missing := NULL; elsewhere := NULL;
+            missing := NULL; elsewhere := NULL; overtaken := NULL;
             CASE place
 {statements}
             END CASE;
+            IF overtaken IS NOT NULL THEN RAISE serialization_failure; END IF;
             IF missing IS NOT NULL OR elsewhere IS NOT NULL THEN
               first := before + one - 1;
               found := found || ARRAY(

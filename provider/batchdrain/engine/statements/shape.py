@@ -42,9 +42,10 @@ class SetStatement:
     """One statement that applies many records.
 
     `text` uses PostgreSQL's own placeholders ($1 …). Where `reports` is true it returns one row
-    of two arrays: the 1-based positions of the records whose key does not exist, and of those
-    whose key exists outside their scope (both NULL when there is none). Where `leaves` is true it
-    returns one array: the positions of the records that it left out, NULL when there is none.
+    of three arrays: the 1-based positions of the records whose key does not exist, of those whose
+    key exists outside their scope, and of those whose row another session has changed meanwhile
+    (each NULL when there is none). Where `leaves` is true it returns one array: the positions of
+    the records that it left out, NULL when there is none.
 
     Rules rule out WITH and RETURNING, so on a table with rules the statement is in parts, for one
     record at a time: `question` returns the report, `text` (empty when there is nothing to set)

@@ -19,7 +19,7 @@ DECLARE
   work jsonb := current_setting('batchdrain.work')::jsonb;
   records text[] := string_to_array(current_setting('batchdrain.records'), E'\\x1f');
   ordinals int[] := work->>'ordinals'; places int[] := work->>'statements';
-  place int; {document} jsonb; missing bigint[]; elsewhere bigint[];
+  place int; {document} jsonb; missing bigint[]; elsewhere bigint[]; overtaken bigint[];
   refused jsonb[] := '{{}}';
   state text; message text; field text; of_constraint text; of_table text;
 BEGIN
@@ -27,10 +27,11 @@ BEGIN
     place := places[here];
     BEGIN
       {document} := ('[' || records[here] || ']')::jsonb;
-      missing := NULL; elsewhere := NULL;
+      missing := NULL; elsewhere := NULL; overtaken := NULL;
       CASE place
 {statements}
       END CASE;
+      IF overtaken IS NOT NULL THEN RAISE serialization_failure; END IF;
       IF missing IS NOT NULL OR elsewhere IS NOT NULL THEN
         refused := refused
           || jsonb_build_object('ordinal', ordinals[here], 'missing', missing IS NOT NULL);
