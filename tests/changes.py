@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from oracle import Change
-from table_cases import TableCase
+from table_case import TableCase
 
 _POISON = ['"\\u0000"', '"a\\u0000b"', "1e999999", "[1e-999999]", '"\\ud800"', '{"x": "\\udc00"}']
 _NO_RECORD = [b"5", b"null", b"[]", b'"\\u0000"', b"{}", b'{"nope": 1e999999}']
@@ -35,7 +35,7 @@ def changes(draw: st.DrawFn, case: TableCase) -> Change:
     oddity = draw(st.integers(0, 59))
     if oddity == 1:
         del members[draw(st.sampled_from(sorted(members)))]
-    operation = draw(st.sampled_from(("INSERT", "INSERT", "UPDATE", "UPDATE", "DELETE", "UPSERT")))
+    operation = draw(st.sampled_from(case.operations))
     if oddity == 2:
         return Change(operation, draw(st.sampled_from(_NO_RECORD)), members)
     listed = []

@@ -11,7 +11,7 @@ import psycopg
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.records import RecordResult
 from oracle import ANY, Change, Oracle, Verdict
-from table_cases import TableCase
+from table_case import TableCase
 
 Connection = psycopg.Connection[Any]
 

@@ -1,37 +1,11 @@
-"""Tables of every kind that the engine tells apart, and values that their columns may be sent.
-
-In the DDL `{s}` stands for the schema. `values` maps columns to JSON texts, good ones more often;
-the key columns' texts name few keys, in several spellings.
-"""
+"""Tables of every kind that the engine tells apart, and values that their columns may be sent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from child_cases import CHILD_CASES
+from table_case import TableCase
 
 _SCOPE = {"_client_id": ['"c1"', '"c1"', '"c2"', "null"], "_ver": ['"1"', "1", '"01"', "1.0"]}
-
-
-@dataclass(frozen=True)
-class TableCase:
-    """One table: how it is created, its rows at first, and what records may say about it.
-
-    Records carry the columns in `seldom` seldom. `undetermined` is a key column that a sequence
-    fills from 1000 on, `beside` another table that is written with this one. `clients` and
-    `versions` are the envelope's scope values, `key` is what records nearly always carry.
-    """
-
-    name: str
-    cutting: str
-    ddl: str
-    seed: str
-    values: dict[str, list[str]]
-    seldom: tuple[str, ...] = ("_client_id", "_ver")
-    undetermined: str | None = None
-    beside: str | None = None
-    key: tuple[str, ...] = ("id",)
-    clients: tuple[str, ...] = field(default=('"c1"', '"c1"', '"c1"', '"c2"'))
-    versions: tuple[str, ...] = field(default=('"1"',))
-
 
 _UUIDS = [
     '"00000000-0000-4000-8000-00000000000a"',
@@ -438,4 +412,5 @@ CREATE RULE never AS ON INSERT TO {s}.t WHERE NEW.v = 2 DO INSTEAD NOTHING""",
         },
         beside="log",
     ),
+    *CHILD_CASES,
 ]

@@ -29,7 +29,8 @@ from batchdrain.queues.stream import StreamQueue
 from changes import changes, quick, thorough
 from copies import Copies, agreed
 from oracle import ANY, Change
-from table_cases import CASES, TableCase
+from table_case import TableCase
+from table_cases import CASES
 
 Connection = psycopg.Connection[Any]
 KINDS = {"stream": StreamQueue, "list": ListQueue}

@@ -231,6 +231,42 @@ TRIGGER = """
             CREATE TRIGGER x AFTER DELETE ON c EXECUTE FUNCTION g()""",
             'trigger "x" on "c"',
         ),
+        (
+            "CREATE TABLE c (a int REFERENCES t ON DELETE CASCADE, b int REFERENCES t)",
+            'table "c", which refers to it by more than one foreign key',
+        ),
+        (
+            """CREATE TABLE c (a int REFERENCES t ON DELETE SET NULL,
+                               b int REFERENCES t ON DELETE CASCADE)""",
+            'table "c", which refers to it by more than one foreign key',
+        ),
+        (
+            """CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE);
+               CREATE TABLE g (c int REFERENCES c, t int REFERENCES t ON DELETE CASCADE)""",
+            'table "g", which refers to it by more than one foreign key',
+        ),
+        (
+            """CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE,
+                               parent int REFERENCES c)""",
+            'table "c", which refers to it by more than one foreign key',
+        ),
+        (
+            """ALTER TABLE t ADD UNIQUE (id, a);
+               CREATE TABLE c (id int, a int, b int REFERENCES t,
+                               FOREIGN KEY (id, a) REFERENCES t (id, a) ON UPDATE CASCADE)""",
+            'table "c", which refers to it by more than one foreign key',
+        ),
+        (
+            """CREATE TABLE c (a int, t int REFERENCES t ON DELETE CASCADE, PRIMARY KEY (a, t));
+               CREATE TABLE g (a int, t int CONSTRAINT x REFERENCES t ON DELETE CASCADE,
+                               FOREIGN KEY (a, t) REFERENCES c ON DELETE CASCADE
+                               ON UPDATE CASCADE)""",
+            'table "g", which refers to it by more than one foreign key',
+        ),
+        (
+            "CREATE TABLE c (t int DEFAULT 1 CONSTRAINT x REFERENCES t ON DELETE SET DEFAULT)",
+            'foreign key "x" of "c", which sets a default',
+        ),
         ("CREATE RULE x AS ON DELETE TO t DO INSTEAD NOTHING", 'rule "x"'),
         (FUNCTION + "; ALTER TABLE t ALTER a SET DEFAULT f(1)", 'function "f" in column "a"'),
         (
@@ -275,6 +311,16 @@ def test_rows_that_can_see_one_another_are_applied_record_by_record(
     [
         "CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p",
         "CREATE TABLE c (t int REFERENCES t ON DELETE CASCADE)",
+        "CREATE TABLE c (a int REFERENCES t, b int REFERENCES t)",
+        """CREATE TABLE c (a int REFERENCES t ON DELETE CASCADE,
+                           b int REFERENCES t ON DELETE CASCADE)""",
+        "CREATE TABLE c (a int REFERENCES t ON UPDATE CASCADE, b int REFERENCES t)",
+        """CREATE TABLE c (id int PRIMARY KEY,
+                           t int REFERENCES t ON DELETE CASCADE ON UPDATE CASCADE);
+           CREATE TABLE g (c int REFERENCES c ON DELETE CASCADE ON UPDATE CASCADE,
+                           t int REFERENCES t ON DELETE CASCADE ON UPDATE CASCADE)""",
+        """CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE);
+           CREATE TABLE o (a int REFERENCES c, b int REFERENCES c, t int REFERENCES t)""",
         TRIGGER
         + """CREATE TRIGGER x BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION g();
                      ALTER TABLE t DISABLE TRIGGER x""",

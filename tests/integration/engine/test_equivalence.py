@@ -21,7 +21,8 @@ from batchdrain.engine.settings import STATEMENT_STYLES, EngineSettings
 from changes import batches, quick, thorough
 from copies import Copies, agreed
 from oracle import Change
-from table_cases import CASES, TableCase
+from table_case import TableCase
+from table_cases import CASES
 
 Connection = psycopg.Connection[Any]
 
