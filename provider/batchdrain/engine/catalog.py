@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import tuple_row
 
-from batchdrain.engine import catalog_query
+from batchdrain.engine import catalog_query, disturbance_query
 from batchdrain.engine.catalog_version import VERSION
 from batchdrain.engine.settings import DEFAULT_SCOPE
 from batchdrain.errors import ConfigurationError
@@ -376,7 +376,7 @@ def _cutting(
     unique: Sequence[Sequence[Any]],
 ) -> tuple[Cutting, str]:
     parameters = {"oid": oid, "extensions": _HARMLESS_EXTENSIONS}
-    disturbance = _rows(connection, catalog_query.DISTURBANCE, parameters)
+    disturbance = _rows(connection, disturbance_query.DISTURBANCE, parameters)
     if disturbance:
         return Cutting.RECORD_BY_RECORD, disturbance[0][0]
     if row_security:
