@@ -61,15 +61,29 @@ written(oid) AS (
               AND (c.confdeltype IN ('c', 'n', 'd') OR c.confupdtype IN ('c', 'n', 'd'))
      ) AS n(oid)
 ),
-domain(type) AS (
+held(type) AS (
     SELECT a.atttypid
       FROM pg_catalog.pg_attribute AS a
       JOIN tree ON tree.oid = a.attrelid
      WHERE a.attnum > 0 AND NOT a.attisdropped
      UNION
-    SELECT t.typbasetype
-      FROM domain AS d
-      JOIN pg_catalog.pg_type AS t ON t.oid = d.type AND t.typtype = 'd'
+    SELECT n.type
+      FROM held AS h
+      JOIN pg_catalog.pg_type AS t ON t.oid = h.type
+     CROSS JOIN LATERAL (
+           SELECT t.typbasetype
+            UNION ALL
+           SELECT t.typelem
+            UNION ALL
+           SELECT a.atttypid
+             FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+            UNION ALL
+           SELECT r.rngsubtype
+             FROM pg_catalog.pg_range AS r
+            WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+     ) AS n(type)
+     WHERE n.type <> 0
 ),
 expression(classid, objid, place) AS (
     SELECT 'pg_catalog.pg_attrdef'::regclass::oid, d.oid, format('column "%%s"', a.attname)
@@ -80,7 +94,7 @@ expression(classid, objid, place) AS (
     SELECT 'pg_catalog.pg_constraint'::regclass, c.oid, format('constraint "%%s"', c.conname)
       FROM pg_catalog.pg_constraint AS c
      WHERE c.contype = 'c'
-       AND (c.conrelid IN (SELECT oid FROM tree) OR c.contypid IN (SELECT type FROM domain))
+       AND (c.conrelid IN (SELECT oid FROM tree) OR c.contypid IN (SELECT type FROM held))
      UNION ALL
     SELECT 'pg_catalog.pg_class'::regclass, i.indexrelid, format('index "%%s"', c.relname)
       FROM pg_catalog.pg_index AS i
@@ -90,8 +104,8 @@ expression(classid, objid, place) AS (
     SELECT 'pg_catalog.pg_class'::regclass, tree.oid, 'partition key' FROM tree
      UNION ALL
     SELECT 'pg_catalog.pg_type'::regclass, t.oid, format('domain "%%s"', t.typname)
-      FROM domain AS d
-      JOIN pg_catalog.pg_type AS t ON t.oid = d.type AND t.typtype = 'd'
+      FROM held AS h
+      JOIN pg_catalog.pg_type AS t ON t.oid = h.type AND t.typtype = 'd'
 ),
 called(oid, place) AS (
     SELECT coalesce(o.oprcode::oid, d.refobjid), e.place
@@ -161,7 +175,9 @@ is neither outside of a key nor in a foreign key (`on_update` is 'a' there). Whi
 these tables refers to one row of them only, the rows that two records reach have nothing in
 common. Where it refers to two, one record may be refused for a row that the other deletes; not,
 however, where it goes with whichever of the two is deleted first. A default that a foreign key
-sets may refer to another record's row. tgtype & 28 is INSERT, DELETE or UPDATE, & 1 is FOR EACH ROW
-(catalog/pg_trigger.h); of a partition only row triggers fire. Parameter `extensions`: extensions
-whose functions read no tables.
+sets may refer to another record's row.
+
+`held` are the types of the columns and all types that these are made of. tgtype & 28 is INSERT,
+DELETE or UPDATE, & 1 is FOR EACH ROW (catalog/pg_trigger.h); of a partition only row triggers fire.
+Parameter `extensions`: extensions whose functions read no tables.
 """

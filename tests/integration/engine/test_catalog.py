@@ -290,6 +290,31 @@ TRIGGER = """
             'function "f" in constraint "x"',
         ),
         (
+            FUNCTION + "; CREATE DOMAIN i AS int CONSTRAINT x CHECK (f(VALUE) > 0);"
+            "ALTER TABLE t ADD d i[]",
+            'function "f" in constraint "x"',
+        ),
+        (
+            FUNCTION + "; CREATE DOMAIN i AS int CONSTRAINT x CHECK (f(VALUE) > 0);"
+            "CREATE TYPE c AS (n int, d i); CREATE DOMAIN o AS c[]; ALTER TABLE t ADD d o",
+            'function "f" in constraint "x"',
+        ),
+        (
+            FUNCTION + "; CREATE DOMAIN i AS int CONSTRAINT x CHECK (f(VALUE) > 0);"
+            "CREATE TYPE r AS RANGE (SUBTYPE = i); ALTER TABLE t ADD d r",
+            'function "f" in constraint "x"',
+        ),
+        (
+            FUNCTION + "; CREATE DOMAIN i AS int CONSTRAINT x CHECK (f(VALUE) > 0);"
+            "CREATE TABLE c (d i); ALTER TABLE t ADD d c",
+            'function "f" in constraint "x"',
+        ),
+        (
+            FUNCTION + "; CREATE DOMAIN i AS int CONSTRAINT x CHECK (f(VALUE) > 0);"
+            "CREATE TYPE r AS RANGE (SUBTYPE = i, MULTIRANGE_TYPE_NAME = m); ALTER TABLE t ADD d m",
+            'function "f" in constraint "x"',
+        ),
+        (
             """CREATE FUNCTION eq(int, int) RETURNS bool LANGUAGE sql AS 'SELECT true';
                CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = eq);
                ALTER TABLE t ADD CONSTRAINT x CHECK (a === 1)""",
