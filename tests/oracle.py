@@ -63,6 +63,11 @@ SELECT a.attname
   JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
  WHERE c.conrelid = %s::regclass AND c.contype = 'p' ORDER BY k.place"""
 
+_RELATIONS = """
+SELECT relname FROM pg_class
+ WHERE oid = %(table)s::regclass
+    OR oid IN (SELECT relid FROM pg_partition_tree(%(table)s::regclass))"""
+
 _SCOPE = {"_client_id": "client_id", "_ver": "ver"}
 
 
@@ -80,6 +85,9 @@ class Oracle:
         }
         self._always = {column for column, _, always, _ in columns if always}
         self._key = [row[0] for row in connection.execute(_KEY, (name,)).fetchall()]
+        self._relations = {
+            row[0] for row in connection.execute(_RELATIONS, {"table": name}).fetchall()
+        }
         self._scope = {c: m for c, m in _SCOPE.items() if c in self._types}
 
     def apply(self, changes: Sequence[Change]) -> list[Verdict | None]:
@@ -279,7 +287,9 @@ class Oracle:
         except psycopg.Error as error:
             # A constraint's columns, and which column has the domain, are not told.
             unnamed = error.diag.constraint_name or error.diag.datatype_name
-            field = error.diag.column_name or field or (ANY if unnamed else None)
+            own = error.diag.table_name in {None, *self._relations}
+            column = error.diag.column_name if own else None
+            field = column or field or (ANY if unnamed else None)
             raise RefusedError(condition(error.sqlstate or ""), field) from error
         return cursor.fetchone() or () if cursor.description else ()
 

@@ -5,6 +5,7 @@ For servers where the DO block is not allowed, and for set statements that take 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from batchdrain.engine.objections import questions_about
 from batchdrain.engine.questions import ABOUT_VALUES, refusal_of
 from batchdrain.engine.ready import Ready
 from batchdrain.engine.records import Refusal
-from batchdrain.engine.reports import NOT_FOUND, constrained, read_report
+from batchdrain.engine.reports import NOT_FOUND, at_fault, read_report
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.engine.statements.shape import SetStatement, Shape, StatementStyle
 from batchdrain.engine.transaction import Command, send, send_until_failure
@@ -139,13 +140,17 @@ class Bisection:
         return True
 
     def _refusal(self, shape: Shape, record: Ready, error: psycopg.Error) -> Refusal:
-        if error.diag.column_name or error.diag.table_name:
-            return refusal_of(error, constrained(self._table, error.diag.constraint_name))
+        diag = error.diag
+        of_table = (diag.schema_name or "", diag.table_name or "")
+        field = at_fault(self._table, of_table, diag.column_name, diag.constraint_name)
+        refusal = dataclasses.replace(refusal_of(error), field=field)
+        if diag.column_name or diag.table_name:
+            return refusal
         asked = questions_about(self._table, shape, record)
         commands = [_SAVEPOINT, *(question.command for question in asked), _RELEASE]
         answered, doubt = send_until_failure(self._connection, commands)
         if doubt is None:
-            return refusal_of(error)
+            return refusal
         self._back()
         if failure_of(doubt) not in ABOUT_VALUES:
             raise doubt

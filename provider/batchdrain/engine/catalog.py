@@ -40,25 +40,6 @@ _FRESH = re.compile(
     r"\)?(?:::[\w ]+)?"
 )
 
-_HARMLESS_EXTENSIONS = [
-    "btree_gin",
-    "btree_gist",
-    "citext",
-    "cube",
-    "hstore",
-    "intarray",
-    "isn",
-    "ltree",
-    "pg_trgm",
-    "pgcrypto",
-    "postgis",
-    "seg",
-    "unaccent",
-    "uuid-ossp",
-    "vector",
-]
-"""Extensions whose functions compute from their arguments and never read the drained table."""
-
 
 class KeyRule(StrEnum):
     """When Python may tell by itself that two JSON values are the same key (SEMANTICS, cutting)."""
@@ -135,7 +116,9 @@ class Table:
     can make rows with different keys disturb one another (those that their expressions and
     generated columns are computed from, too). `constraints` maps each constraint and unique index
     of the table and its partitions, constraints of its domains, and foreign keys that point at it,
-    to the columns here. `row_security` tells whether policies apply to this role, `rules`
+    to the columns here; `references` does so for those foreign keys alone, by schema and name of
+    the table that has them, too. `partitioned` tells whether rows may be in other tables, which
+    partition it or inherit from it, `row_security` whether policies apply to this role, `rules`
     whether the table has any (WITH and RETURNING do not go with them), `privileges` what the role
     may do to the table or to some column of it (SELECT, INSERT, UPDATE, DELETE). `version` is what
     catalog_version.VERSION told just before the rest was read.
@@ -151,6 +134,8 @@ class Table:
     cutting_reason: str
     unique_columns: frozenset[str]
     constraints: dict[str, tuple[str, ...]]
+    references: dict[tuple[str, str, str], tuple[str, ...]]
+    partitioned: bool
     row_security: bool
     rules: bool
     privileges: frozenset[str]
@@ -175,7 +160,9 @@ def read_table(
     may only INSERT, SELECT on key and scope columns.
     """
     version = _version(connection, _relation(connection, name)[0])
-    oid, schema, table, row_security, rules, key, privileges = _relation(connection, name)
+    oid, schema, table, partitioned, row_security, rules, key, privileges = _relation(
+        connection, name
+    )
     described = _rows(connection, catalog_query.COLUMNS, {"oid": oid})
     columns = tuple(_column(row) for row in described)
     scopes = tuple(
@@ -188,6 +175,7 @@ def read_table(
     _check_privileges(connection, f"{schema}.{table}", privileges, unreadable)
     unique = _rows(connection, catalog_query.UNIQUE, {"oid": oid})
     computed_key = next((c.name for c in columns if c.computed and c.name in key), None)
+    named = _rows(connection, catalog_query.CONSTRAINTS, {"oid": oid})
     cutting, reason = _cutting(connection, oid, row_security, computed_key, unique)
     return Table(
         oid=oid,
@@ -199,9 +187,9 @@ def read_table(
         cutting=cutting,
         cutting_reason=reason,
         unique_columns=frozenset(c for row in unique if row[1] for c in row[5]),
-        constraints=_constraints(
-            _rows(connection, catalog_query.CONSTRAINTS, {"oid": oid}), unique
-        ),
+        constraints=_constraints(named, unique),
+        references={(row[3], row[4], row[0]): tuple(row[2]) for row in named if row[3]},
+        partitioned=partitioned,
         row_security=row_security,
         rules=rules,
         privileges=frozenset(privileges),
@@ -216,12 +204,13 @@ def _version(connection: psycopg.Connection[Any], oid: int) -> str:
 
 
 def _relation(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]:
-    """Return oid, schema, name, row security, rules, key and privileges of a drainable table."""
+    """Return what read_table needs of a drainable table's own entry in the catalog."""
     schema, table = _split(name)
     found = _rows(connection, catalog_query.RELATION, {"table": table, "schema": schema})
     if not found:
         raise ConfigurationError(_unknown(connection, name, table))
-    oid, schema, table, kind, usage, row_security, rules, key, privileges = found[0]
+    oid, schema, table, kind, usage, partitioned, *others = found[0]
+    row_security, rules, key, privileges = others
     if kind not in ("r", "p"):
         raise ConfigurationError(
             f'"{schema}.{table}" is {_KINDS.get(kind, "no table")}; '
@@ -236,7 +225,7 @@ def _relation(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]
         raise ConfigurationError(
             f'table "{schema}.{table}" has no primary key; a drain finds rows by it, so add one'
         )
-    return oid, schema, table, row_security, rules, key, privileges
+    return oid, schema, table, partitioned, row_security, rules, key, privileges
 
 
 def has_types_of(connection: psycopg.Connection[Any], table: Table) -> bool:
@@ -375,7 +364,7 @@ def _cutting(
     computed_key: str | None,
     unique: Sequence[Sequence[Any]],
 ) -> tuple[Cutting, str]:
-    parameters = {"oid": oid, "extensions": _HARMLESS_EXTENSIONS}
+    parameters = {"oid": oid, "extensions": disturbance_query.HARMLESS_EXTENSIONS}
     disturbance = _rows(connection, disturbance_query.DISTURBANCE, parameters)
     if disturbance:
         return Cutting.RECORD_BY_RECORD, disturbance[0][0]
@@ -398,6 +387,6 @@ def _constraints(
     constraints: dict[str, tuple[str, ...]] = {}
     for name, *_, columns, _ in unique:
         constraints.setdefault(name, tuple(columns))
-    for name, _, columns in named:
+    for name, _, columns, *_ in named:
         constraints.setdefault(name, tuple(columns))
     return constraints

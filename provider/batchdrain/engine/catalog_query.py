@@ -8,6 +8,7 @@ SELECT c.oid::bigint,
        c.relname::text,
        c.relkind::text,
        pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+       c.relkind = 'p' OR c.relhassubclass,
        pg_catalog.row_security_active(c.oid),
        EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r
                 WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D'),
@@ -203,7 +204,8 @@ SELECT c.conname::text, 1 AS rank,
                FROM unnest(c.conkey) WITH ORDINALITY AS k(attnum, place)
                JOIN pg_catalog.pg_attribute AS a
                  ON a.attrelid = c.conrelid AND a.attnum = k.attnum
-              ORDER BY k.place)
+              ORDER BY k.place),
+       NULL, NULL
   FROM pg_catalog.pg_constraint AS c
   JOIN tree ON tree.oid = c.conrelid
  WHERE c.contype IN ('c', 'f', 'n', 'p', 'u')
@@ -214,7 +216,8 @@ SELECT c.conname::text, 2,
                JOIN pg_catalog.pg_attribute AS a
                  ON a.attrelid = %(oid)s AND a.attnum = d.attnum
               WHERE d.type = c.contypid
-              ORDER BY a.attnum)
+              ORDER BY a.attnum),
+       NULL, NULL
   FROM pg_catalog.pg_constraint AS c
  WHERE c.contypid IN (SELECT d.type FROM domain AS d)
  UNION ALL
@@ -223,10 +226,16 @@ SELECT c.conname::text, 3,
                FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, place)
                JOIN pg_catalog.pg_attribute AS a
                  ON a.attrelid = c.confrelid AND a.attnum = k.attnum
-              ORDER BY k.place)
+              ORDER BY k.place),
+       n.nspname::text, r.relname::text
   FROM pg_catalog.pg_constraint AS c
   JOIN tree ON tree.oid = c.confrelid
- WHERE c.contype = 'f'
+  JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
+ WHERE c.contype = 'f' AND c.conrelid NOT IN (SELECT oid FROM tree)
  ORDER BY 2, 1
 """
-"""Constraints by name: the table's own, then its domains', then foreign keys that point at it."""
+"""Constraints by name: the table's own, then its domains', then foreign keys that point at it.
+
+Columns: name; rank; columns of the table; of those foreign keys, schema and name of their table.
+"""

@@ -5,6 +5,25 @@ Object ids below 16384 are PostgreSQL's own (FirstNormalObjectId in access/trans
 
 from __future__ import annotations
 
+HARMLESS_EXTENSIONS = [
+    "btree_gin",
+    "btree_gist",
+    "citext",
+    "cube",
+    "hstore",
+    "intarray",
+    "isn",
+    "ltree",
+    "pg_trgm",
+    "pgcrypto",
+    "postgis",
+    "seg",
+    "unaccent",
+    "uuid-ossp",
+    "vector",
+]
+"""Extensions whose functions compute from their arguments and never read the drained table."""
+
 DISTURBANCE = """
 WITH RECURSIVE tree(oid) AS (
     SELECT %(oid)s::oid

@@ -65,21 +65,36 @@ def read_outcome(
         if "missing" in entry:
             refused[ordinal] = NOT_FOUND if entry["missing"] else elsewhere(table)
             continue
-        field = entry["field"] or None
-        if not entry["readable"]:
-            field = doubtful_field(ordinal)
         constraint = entry["constraint"] or None
+        field = None if entry["readable"] else doubtful_field(ordinal)
+        of_table = (entry["schema"], entry["table"])
         refused[ordinal] = Refusal(
             error_type=condition_name(entry["state"]),
             message=entry["message"],
             sqlstate=entry["state"],
-            field=field or constrained(table, constraint),
+            field=field or at_fault(table, of_table, entry["field"], constraint),
             constraint=constraint,
         )
     return refused
 
 
-def constrained(table: Table, constraint: str | None) -> str | None:
-    """Return the columns of one of the table's constraints, joined by commas."""
-    columns = table.constraints.get(constraint) if constraint else None
-    return ", ".join(columns) if columns else None
+def at_fault(
+    table: Table, of_table: tuple[str, str], column: str | None, constraint: str | None
+) -> str | None:
+    """Return the column at fault, or those of the constraint, joined by commas.
+
+    The arguments are PostgreSQL's diagnostics; `of_table` are schema and name, empty where it tells
+    none. A trigger or a cascade may fail in another table, whose columns and constraints can have
+    the names of this one's: then nothing is at fault here, but where that table refers to this one.
+    """
+    schema, name = of_table
+    foreign = bool(name) and (schema or table.schema, name) != (table.schema, table.name)
+    columns = table.constraints.get(constraint or "", ())
+    if foreign:
+        referring = table.references.get((schema, name, constraint or ""))
+        # It may be a partition, and a newer one than `table` tells of.
+        if referring is not None or not table.partitioned:
+            return ", ".join(referring or ()) or None
+        if column and all(column != own.name for own in table.columns):
+            return None
+    return column or ", ".join(columns) or None

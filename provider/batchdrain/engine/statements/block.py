@@ -29,8 +29,11 @@ OUTCOME = "SELECT current_setting('batchdrain.outcome')"
 """Returns a JSON array with an object for every record that the block refused."""
 
 _REFUSING = """\
+              DECLARE of_schema text;
+              BEGIN
               GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-                field = COLUMN_NAME, of_constraint = CONSTRAINT_NAME, of_table = TABLE_NAME;
+                field = COLUMN_NAME, of_constraint = CONSTRAINT_NAME, of_table = TABLE_NAME,
+                of_schema = SCHEMA_NAME;
               BEGIN
                 {document} := {own}::jsonb;
               EXCEPTION WHEN OTHERS THEN
@@ -48,7 +51,9 @@ _REFUSING = """\
               END IF;
               refused := refused || jsonb_build_object(
                 'ordinal', {ordinal}, 'state', state, 'message', message,
-                'field', field, 'constraint', of_constraint, 'readable', {document} IS NOT NULL);"""
+                'field', field, 'constraint', of_constraint, 'table', of_table, 'schema', of_schema,
+                'readable', {document} IS NOT NULL);
+              END;"""
 """What is done with a record (`own`) that failed by itself: the diagnostics are kept, and where
 they name no column, the first one is looked for that does not convert."""
 
