@@ -87,10 +87,19 @@ def test_the_page_leads_to_the_dag_that_applies_them_again(site):
     assert "../../../dags/redrive_errors" in shown
     form = json.loads(unescape(shown.split("<pre>")[1].split("</pre>")[0]))
     assert (form["action"], form["table"]) == ("inspect", "things")
-    assert form["error_types"] == ["not_null_violation"]
+    assert (form["error_types"], form["ids"]) == (["not_null_violation"], [1])
     run_id = site.admin.trigger("redrive_errors", form)
     assert site.admin.wait_for_run("redrive_errors", run_id, 120)["state"] == "success"
     assert "inspect things: 1 found" in site.admin.task_log("redrive_errors", run_id, "redrive")
+
+
+def test_of_a_run_that_refused_nothing_no_replay_is_offered(site):
+    """Without a run to narrow it down to, the form chooses the rows of all runs."""
+    path = f"/batchdrain/dags/{DAG_ID}/refused?table=things"
+    assert "<pre>" in site.get(path, site.viewer).text
+    other = site.get(f"{path}&run=another", site.viewer).text
+    assert "<pre>" not in other
+    assert "No row of this run is left" in other
 
 
 @pytest.mark.parametrize("path", ["", "/row?table=things&id=1", "?table=things"])

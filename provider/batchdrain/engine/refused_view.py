@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ SELECT {error_type}, {field_id}, count(*) FROM {table} WHERE {condition}
 _ROWS = SQL("""
 SELECT {columns} FROM {table} AS e WHERE {condition} ORDER BY {order}
  LIMIT {most} OFFSET {skipped}""")
+
+_IDS = SQL("SELECT id::text FROM {table} WHERE {condition} LIMIT {most}")
 
 _ROW = SQL("SELECT {columns} FROM {table} WHERE id::text = %(id)s")
 
@@ -175,6 +178,21 @@ class RefusedView:
         )
         return [ListedRow(*row) for row in self._read(query, shown)]
 
+    def ids(self, shown: Shown, most: int) -> list[int] | None:
+        """Return the ids of all the rows, as a replay takes them.
+
+        None where they are more than `most`, or have none that is a number.
+        """
+        if not self.has_ids:
+            return None
+        query = _IDS.format(
+            table=self._table, condition=self._condition(shown), most=Literal(most + 1)
+        )
+        found = [row_id for (row_id,) in self._read(query, shown)]
+        if len(found) > most or not all(map(_is_number, found)):
+            return None
+        return sorted(map(int, found))
+
     def row(self, row_id: str) -> dict[str, str | None] | None:
         """Return a whole row, the record's values included; None if there is none of this id."""
         if not self.has_ids:
@@ -228,6 +246,11 @@ def tables_with_errors(connection: psycopg.Connection[Any]) -> list[tuple[str, s
         for schema, name, visible in found
         if (schema, error_table_name(name)) in names
     ]
+
+
+def _is_number(row_id: str | None) -> bool:
+    """Whether it is a whole number; a table of the user's own may have any type, and NULL."""
+    return row_id is not None and re.fullmatch(r"-?[0-9]+", row_id) is not None
 
 
 @contextmanager

@@ -15,14 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from batchdrain import configuration as options
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.refused_view import RefusedView, Shown, tables_with_errors
 from batchdrain.errors import BatchdrainError, SystemicError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.plugins import page
-from batchdrain.plugins.access import LOGGED_IN, OPERATOR, READER, form_of, may_read, tasks_of
+from batchdrain.plugins.access import LOGGED_IN, OPERATOR, READER, tasks_of
 from batchdrain.plugins.reach import Reach, chosen, reach_of
+from batchdrain.plugins.replay import offer
 
 _WORDS = {
     401: "Log in to Airflow, then open the link again.",
@@ -87,7 +87,7 @@ def _refused(asked: _Asked, user: Annotated[Any, LOGGED_IN]) -> HTMLResponse:
         if not view.exists:
             told = f'Nothing was ever refused: there is no table "{view.name}" that may be read.'
             return _html(page.sentence_page(f"Refused records of {asked.table}", told))
-        return _html(_rows(asked, view, _replay(user)))
+        return _html(_rows(asked, view, offer(asked, view, user)))
 
 
 def _row(
@@ -122,7 +122,7 @@ def _tables(connection: psycopg.Connection[Any], reach: Reach) -> list[str]:
     return found
 
 
-def _rows(asked: page.Request, view: RefusedView, replay: page.Replay | None) -> str:
+def _rows(asked: page.Request, view: RefusedView, replay: page.Replay | str) -> str:
     shown = Shown(asked.error_type, asked.run, unresolved=not asked.all_rows)
     notes = []
     if asked.run and not view.knows_runs:
@@ -139,11 +139,6 @@ def _rows(asked: page.Request, view: RefusedView, replay: page.Replay | None) ->
         notes=notes,
         replay=replay,
     )
-
-
-def _replay(user: Any) -> page.Replay | None:
-    dag_id = options.REDRIVE_DAG.read()
-    return page.Replay(dag_id, form_of(dag_id)) if may_read(dag_id, user) else None
 
 
 def _html(text: str, status: int = 200) -> HTMLResponse:

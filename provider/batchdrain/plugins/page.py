@@ -79,10 +79,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The DAG that applies refused records again, and the defaults of its form."""
+    """The DAG that applies refused records again, and the defaults of its form.
+
+    `ids` are the rows that it is to choose, None where its form chooses by table and type alone.
+    """
 
     dag_id: str
     form: Mapping[str, object]
+    ids: Sequence[int] | None = None
 
 
 def sentence_page(title: str, sentence: str) -> str:
@@ -108,9 +112,12 @@ def rows_page(
     *,
     more: bool,
     notes: Sequence[str],
-    replay: Replay | None,
+    replay: Replay | str,
 ) -> str:
-    """Return the list of one table's refused records; `more` tells that further ones follow."""
+    """Return the list of one table's refused records; `more` tells that further ones follow.
+
+    A `replay` that is a sentence says why none is offered.
+    """
     links = [row.id and f"{_RECORD_PAGE}{_row_query(asked, row.id)}" for row in rows]
     table = _table(_HEAD, [_cells(row) for row in rows], links)
     body = [
@@ -241,18 +248,23 @@ def _dag_link(dag_id: str) -> str:
     return _link(dag_id, f"../../../dags/{quote(dag_id)}")
 
 
-def _replay(asked: Request, replay: Replay | None) -> str:
-    if replay is None:
-        return (
-            "<p>There is no DAG that you may see that applies them again: build_redrive_dag makes "
-            "one, and the option redrive_dag names it.</p>"
-        )
+def _replay(asked: Request, replay: Replay | str) -> str:
+    if isinstance(replay, str):
+        return f"<p>{escape(replay)}</p>"
     # All of the form: Airflow shows no field that its configuration leaves out.
     form = {**replay.form, "table": asked.table}
     if asked.error_type:
         form["error_types"] = [asked.error_type]
+    if replay.ids is not None:
+        form["ids"] = list(replay.ids)
     return (
         f"<h2>Apply them again</h2><p>Trigger {_dag_link(replay.dag_id)}; put this in place of the "
         "configuration under its advanced options to choose what is shown here:</p>"
-        f"<pre>{escape(json.dumps(form, indent=2, default=str))}</pre>"
+        f"<pre>{escape(_by_lines(form))}</pre>"
     )
+
+
+def _by_lines(form: Mapping[str, object]) -> str:
+    """Return an object as JSON, one member to a line: many ids would fill the page otherwise."""
+    members = (f"  {json.dumps(name)}: {json.dumps(form[name], default=str)}" for name in form)
+    return "{\n" + ",\n".join(members) + "\n}"

@@ -58,6 +58,14 @@ def test_they_are_narrowed_by_type_and_run_and_turned_page_by_page(connection, t
     assert ids(2, 1) == ["3"]
 
 
+def test_the_ids_of_what_is_shown_are_told_unless_they_are_too_many(connection, things):
+    view = RefusedView(connection, things)
+    assert view.ids(Shown(run_id="one"), 2) == [2, 3]
+    assert view.ids(Shown(run_id="two", error_type=BAD_ID[0]), 2) == [5]
+    assert view.ids(Shown(run_id="three"), 2) == []
+    assert view.ids(Shown(), 3) is None
+
+
 def test_the_tenth_row_is_newer_than_the_ninth(connection, things):
     connection.execute(
         "INSERT INTO things_errors (record_id) SELECT n FROM generate_series(6, 12) n"
@@ -102,6 +110,9 @@ def test_an_error_table_of_the_users_own_is_shown_as_far_as_it_goes(connection):
         (None, "old", "2025-03-06"),
     ]
     assert view.row("1") is None
+    assert view.ids(Shown(), 10) is None
+    connection.execute("ALTER TABLE orders_errors ADD id text DEFAULT 'x'")
+    assert RefusedView(connection, read_table(connection, "orders")).ids(Shown(), 10) is None
 
 
 def test_a_table_without_refused_records_has_none(connection):

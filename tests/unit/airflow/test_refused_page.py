@@ -62,7 +62,7 @@ def row(text: str | None) -> ListedRow:
 
 
 def listed(asked: page.Request, text: str | None = "x", **more) -> str:
-    options = {"more": False, "notes": [], "replay": None, **more}
+    options = {"more": False, "notes": [], "replay": "No replay.", **more}
     return page.rows_page(asked, [Kind(text, text, 3)], [row(text)], **options)
 
 
@@ -117,5 +117,19 @@ def test_the_replay_form_is_filled_in_and_leads_to_a_dag_that_exists():
     assert "../../../dags/redrive_errors" in Seen(shown).links
     form = json.loads(unescape(shown.split("<pre>")[1].split("</pre>")[0]))
     assert form == {**defaults, "table": 't"<', "error_types": ["not_null_violation"]}
-    assert "redrive_dag" in listed(asked)
-    assert "../../../dags/redrive" not in listed(asked)
+
+
+def test_the_rows_of_one_run_are_chosen_by_their_ids():
+    """One member of the form to a line, however many ids there are."""
+    asked = page.Request("d", table="t", run="r")
+    replay = page.Replay("redrive_errors", {"ids": [], "most": 10}, [3, 7])
+    text = unescape(listed(asked, replay=replay).split("<pre>")[1].split("</pre>")[0])
+    assert json.loads(text) == {"ids": [3, 7], "most": 10, "table": "t"}
+    assert '  "ids": [3, 7],' in text.splitlines()
+
+
+def test_where_no_replay_is_offered_it_says_why_and_leads_nowhere():
+    shown = listed(page.Request("d", table="t"), replay="Because of <this>.")
+    assert "Because of &lt;this&gt;." in shown
+    assert "<pre>" not in shown
+    assert "../../../dags/redrive" not in shown
