@@ -87,7 +87,7 @@ def _refused(asked: _Asked, user: Annotated[Any, LOGGED_IN]) -> HTMLResponse:
         if not view.exists:
             told = f'Nothing was ever refused: there is no table "{view.name}" that may be read.'
             return _html(page.sentence_page(f"Refused records of {asked.table}", told))
-        return _html(_rows(asked, view, offer(asked, view, user)))
+        return _html(_rows(asked, view, offer(asked, reach, view, user)))
 
 
 def _row(
