@@ -17,7 +17,7 @@ from batchdrain.engine.batch_log import Totals, totals
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.error_summary import ErrorGroup, Period, refused_groups
 from batchdrain.engine.failures import condition_name
-from batchdrain.engine.position import create_state, stopped
+from batchdrain.engine.position import Position, create_state, stopped
 from batchdrain.errors import ConfigurationError, SystemicError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
@@ -84,9 +84,10 @@ class SummarizeErrorsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Sum up the run.
 
-        Returns `totals`, a list by queue, `refused`, lists of groups by table, `stopped`, the
-        queues that wait for an operator, held or rewound, and `alerts`, sentences. Of a dry run
-        `dry_run`, true, `tried`, the figures of each queue, and `failed`, the others.
+        Returns `totals`, a list by queue, `refused`, lists of groups by table, `stopped`, those
+        of the queues under the prefix and of the tables that wait for an operator, held or
+        rewound, and `alerts`, sentences. Of a dry run `dry_run`, true, `tried`, the figures of
+        each queue, and `failed`, the others.
         """
         with failing_clearly(self.log, "summary"):
             if is_dry_run(context["params"]):
@@ -97,8 +98,8 @@ class SummarizeErrorsOperator(BaseOperator):
                 task = context["ti"]
                 of_run = totals(connection, task.dag_id, task.run_id)
                 refused = self._refused(connection, of_run, task.dag_id, task.run_id)
-                held = stopped(connection)
                 self._write(of_run, refused)
+                held = self._stopped(connection)
                 alerts = self._alerts(connection, of_run)
             for queue, position in held.items():
                 why = "is held" if position.held else "holds less than was applied"
@@ -126,6 +127,17 @@ class SummarizeErrorsOperator(BaseOperator):
             [each for each in tried if each is not None],
             [each["queue_key"] for each in listed],
         )
+
+    def _stopped(self, connection: psycopg.Connection[Any]) -> dict[str, Position]:
+        """Return those of the own queues that wait for an operator, not other DAGs' queues."""
+        prefix = options.PREFIX.read(self.prefix)
+        found = stopped(connection)
+        if options.TABLES.is_set(self.tables):
+            allowed = options.TABLES.read(self.tables)
+            if not allowed.any_table:
+                own = frozenset(allowed.keys(prefix))
+                return {queue: found[queue] for queue in found if queue in own}
+        return {queue: found[queue] for queue in found if queue.startswith(f"{prefix}:")}
 
     def _alerts(self, connection: psycopg.Connection[Any], of_run: Sequence[Totals]) -> list[str]:
         thresholds = Thresholds.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from batchdrain.engine.position import create_state, hold
 from batchdrain.operators.drain_queue import DrainQueueOperator
 from batchdrain.operators.summarize_errors import SummarizeErrorsOperator
 from fix_drain_dag import insert, push
@@ -35,3 +36,30 @@ def test_one_bad_error_table_spares_the_summary_of_the_others(connection, redis_
     assert "broken can't be counted: invalid_text_representation" in broken
     assert '"public.timeless_errors" has no columns dag_id and run_id' in timeless
     assert SECRET not in broken + timeless
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({}, ["batchdrain:other", "batchdrain:things", "batchdrain:things:1"]),
+        ({"tables": "*"}, ["batchdrain:other", "batchdrain:things", "batchdrain:things:1"]),
+        ({"tables": "things"}, ["batchdrain:things"]),
+        ({"tables": "things:2"}, ["batchdrain:things:1"]),
+        ({"tables": "new"}, []),
+        ({"prefix": "shop"}, ["shop:things"]),
+        ({"prefix": "shop", "tables": "things"}, ["shop:things"]),
+    ],
+)
+def test_only_the_own_queues_that_wait_for_an_operator_are_told(
+    connection, capsys, arguments, told
+):
+    """Another DAG may drain other tables, or those of another prefix, into the same database."""
+    create_state(connection)
+    for queue in ("things", "things:1", "other"):
+        hold(connection, f"batchdrain:{queue}", lambda: 0)
+    hold(connection, "shop:things", lambda: 0)
+    capsys.readouterr()
+    summary = SummarizeErrorsOperator(task_id="summary", **arguments).execute(drain_context())
+    assert summary["stopped"] == told
+    lines = [line for line in capsys.readouterr().out.splitlines() if "is held" in line]
+    assert len(lines) == len(told)
