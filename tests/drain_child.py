@@ -17,7 +17,7 @@ from typing import Any
 
 from batchdrain.drain import BatchReport, StopSignal, drain, rehearse
 from batchdrain.engine.engine import BatchEngine
-from batchdrain.engine.position import Move, Position
+from batchdrain.engine.position import DEFAULT_WAIT, Move, Position
 from batchdrain.engine.records import BatchResult, Malformed, Record
 from batchdrain.engine.target import PreparedBatch
 from batchdrain.errors import BatchdrainError, TransientError
@@ -115,9 +115,9 @@ class PausingEngine(BatchEngine):
 
         return super().apply(batch, move=move, judge=judge_and_pause, meanwhile=meanwhile)
 
-    def release(self) -> None:
+    def release(self, wait: float = DEFAULT_WAIT) -> None:
         self.pause.at("before release")
-        super().release()
+        super().release(wait)
 
 
 def memory() -> int:

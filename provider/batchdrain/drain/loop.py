@@ -31,7 +31,7 @@ from batchdrain.drain.report import (
 )
 from batchdrain.drain.rewind import reason_to_stop
 from batchdrain.engine.engine import BatchEngine
-from batchdrain.engine.position import Move
+from batchdrain.engine.position import DEFAULT_WAIT, Move
 from batchdrain.engine.records import BatchResult
 from batchdrain.engine.sizing import Sizing
 from batchdrain.engine.target import PreparedBatch
@@ -42,6 +42,9 @@ from batchdrain.errors import (
     TransientError,
 )
 from batchdrain.queues.queue import Message, Queue, Standing
+
+_FAILED_WAIT = 2.0
+"""Seconds in which a drain that has failed may give its queue back."""
 
 _T = TypeVar("_T")
 
@@ -108,13 +111,17 @@ class _Drain:
         self._applied: Sequence[Message] = ()
         self._started = time.monotonic()
         self._position = ""
+        self._owned = False
         self._unsettled = 0
         self._outcome = DrainOutcome(
             queue.key, engine.table_name, Ending.EMPTY, 0, 0, 0, 0, 0, 0, 0, 0.0, 0
         )
 
     def run(self, message_format: MessageFormat, accept_rewound: bool) -> DrainOutcome:
-        """Take over, drain, and give the queue back."""
+        """Take over, drain, and give the queue back, after a failure too.
+
+        Not after what is no error of ours: a time-out of Airflow's leaves no time for it.
+        """
         try:
             try:
                 held = self._patience.while_away(lambda: self._take_over(accept_rewound))
@@ -129,9 +136,11 @@ class _Drain:
                     self._settle_failed()
                     self._patience.while_away(self._give_back)
             except HandedOverError as error:
+                self._owned = False
                 return self._ended(Ending.HANDED_OVER, remark=str(error))
-        except TransientError:
-            if self._stop.is_set():
+        except BatchdrainError as error:
+            self._release_after(error)
+            if isinstance(error, TransientError) and self._stop.is_set():
                 return self._ended(Ending.STOPPED)
             raise
         self._release()
@@ -144,6 +153,7 @@ class _Drain:
         last looked at, and nobody has accepted that.
         """
         start = self._engine.take_over(self._queue.baseline)
+        self._owned = True
         self._engine.open()
         self._position = start.position
         if start.held:
@@ -342,12 +352,22 @@ class _Drain:
                 f"{error}"
             )
 
-    def _release(self) -> None:
+    def _release(self, wait: float = DEFAULT_WAIT) -> None:
         """Give the queue back; a drain that can't is replaced by the next one all the same."""
         try:
-            self._engine.release()
+            self._engine.release(wait)
         except BatchdrainError as error:
             self._observer.note(f"{self._queue.key} could not be given back: {error}")
+
+    def _release_after(self, error: BatchdrainError) -> None:
+        """Give the queue back after a failure, so that nobody takes it for being drained.
+
+        A stopped task has a few seconds left: where PostgreSQL has not answered, it may spend none
+        on asking again.
+        """
+        silent = isinstance(error, TransientError) and error.sqlstate is None
+        if self._owned and not (silent and self._stop.is_set()):
+            self._release(_FAILED_WAIT)
 
     def _remaining(self) -> int | None:
         if self._limits.max_records is None:

@@ -16,7 +16,7 @@ from batchdrain.engine.batch_log import BatchEntry
 from batchdrain.engine.catalog import Cutting, Table, read_table
 from batchdrain.engine.error_table import ErrorTable
 from batchdrain.engine.glance import passing_state
-from batchdrain.engine.position import Ledger, Move, Position, create_state, positions
+from batchdrain.engine.position import DEFAULT_WAIT, Ledger, Move, Position, create_state, positions
 from batchdrain.engine.records import BatchResult, Malformed, Record
 from batchdrain.engine.run import Run
 from batchdrain.engine.session import Session
@@ -226,9 +226,12 @@ class BatchEngine:
         """Go on behind position `at` with so many messages accounted for, by an operator's word."""
         self._session.speak(lambda c: self._ledger().accept(c, accounted, at))
 
-    def release(self) -> None:
-        """Give the queue back, if it is still ours."""
-        self._session.speak(lambda c: self._ledger().release(c))
+    def release(self, wait: float = DEFAULT_WAIT) -> None:
+        """Give the queue back, if it is still ours.
+
+        Raises TransientError when its row is still locked after `wait` seconds.
+        """
+        self._session.speak(lambda c: self._ledger().release(c, wait))
 
     def cancel(self) -> None:
         """Cancel the statement that runs now, from another thread or a signal handler."""

@@ -97,7 +97,8 @@ SELECT true FROM batchdrain.position
  WHERE queue = %s AND NOT held AND NOT rewound FOR SHARE SKIP LOCKED""")
 
 _RELEASE = SQL("""
-UPDATE batchdrain.position SET owner = NULL WHERE queue = %s AND owner = %s RETURNING true""")
+UPDATE batchdrain.position SET owner = NULL WHERE queue = %(queue)s AND owner = %(owner)s
+RETURNING {columns}""").format(columns=_COLUMNS)
 
 _LOSS = SQL("""
 UPDATE batchdrain.position SET lost = lost + %s WHERE queue = %s AND owner = %s RETURNING true""")
@@ -264,9 +265,9 @@ class Ledger:
         if row is None or row.owner != self.owner:
             raise self.handed_over(connection)
 
-    def release(self, connection: psycopg.Connection[Any]) -> None:
-        """Give the queue up, unless another drain owns it already."""
-        self._changed(connection, _RELEASE, ())
+    def release(self, connection: psycopg.Connection[Any], wait: float = DEFAULT_WAIT) -> None:
+        """Give the queue up, unless another drain owns it already. Raises as `take` does."""
+        _locked(connection, wait, _RELEASE, {"queue": self.queue, "owner": self.owner})
 
     def record_loss(self, connection: psycopg.Connection[Any], lost: int) -> None:
         """Add messages that Redis dropped unread to the account. Raises HandedOverError."""

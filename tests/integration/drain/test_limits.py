@@ -87,6 +87,7 @@ def test_a_stopped_and_cancelled_drain_ends_in_the_middle_of_a_statement(lab: La
     assert (outcome.ending, outcome.records, outcome.left) == (Ending.STOPPED, 100, 150)
     assert outcome.seconds < 5
     assert lab.payloads() == list(range(100))
+    assert lab.position().owner is None
 
 
 def test_a_stop_signal_cuts_the_wait_for_a_server_short(lab: Lab) -> None:

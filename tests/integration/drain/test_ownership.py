@@ -9,9 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from batchdrain.drain import BatchReport, DrainLimits, DrainOutcome, Ending
+from batchdrain.errors import BrakeError, SystemicError
 from drain_lab import QUICK, Lab, Notes, insert
 
 pytestmark = pytest.mark.parametrize("kind", ["stream", "list"])
@@ -47,6 +49,62 @@ def test_a_drain_that_ends_leaves_the_queue_to_its_new_owner(lab: Lab) -> None:
     assert lab.position().owner is not None
     lab.drain()
     assert lab.position().owner is None
+
+
+def test_a_drain_that_fails_gives_the_queue_back(lab: Lab) -> None:
+    """Whoever looks at the queue sees that nobody drains it; who had it last stays known."""
+    lab.push(insert("many") for _ in range(1000))
+    with pytest.raises(BrakeError, match="would be refused"):
+        lab.drain(limits=DrainLimits(batch_records=1000))
+    assert lab.position().owner is None
+    assert "first" in (lab.position().owner_run or "")
+    assert lab.drain(limits=DrainLimits(max_refused_share=1.0)).refused == 1000
+
+
+def test_a_failed_drain_takes_nothing_from_its_new_owner(lab: Lab) -> None:
+    lab.push(map(insert, range(100)))
+    newer = lab.engine(name="newer")
+
+    def take_over_and_fail(report: BatchReport) -> None:
+        newer.take_over(lambda: 0)
+        raise SystemicError("the first reason")
+
+    with pytest.raises(SystemicError, match="the first reason"):
+        lab.drain(lab.engine(name="older"), observer=Notes(take_over_and_fail))
+    newer.close()
+    assert lab.position().owner is not None
+    assert "newer" in (lab.position().owner_run or "")
+
+
+def test_a_queue_that_cannot_be_given_back_does_not_hide_why_the_drain_failed(lab: Lab) -> None:
+    """Another transaction has its row; nobody waits for that one for long."""
+    lab.push(map(insert, range(100)))
+    with psycopg.connect(lab.database) as other:
+
+        def lock_and_fail(report: BatchReport) -> None:
+            other.execute("SELECT FROM batchdrain.position FOR UPDATE")
+            raise SystemicError("the first reason")
+
+        notes = Notes(lock_and_fail)
+        started = time.monotonic()
+        with pytest.raises(SystemicError, match="the first reason"):
+            lab.drain(observer=notes)
+        assert time.monotonic() - started < 10
+    assert "could not be given back" in notes.sentences[-1]
+
+
+def test_what_is_no_error_of_ours_leaves_at_once(lab: Lab) -> None:
+    """As Airflow's time-out does: the next drain takes the queue all the same."""
+    lab.push(map(insert, range(100)))
+
+    def time_out(report: BatchReport) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.drain(observer=Notes(time_out))
+    assert lab.position().owner is not None
+    lab.drain()
+    lab.assert_all_applied_once(range(100))
 
 
 def test_drains_that_all_start_at_once_share_nothing(lab: Lab) -> None:
