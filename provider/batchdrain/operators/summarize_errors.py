@@ -18,7 +18,7 @@ from batchdrain.engine.catalog import read_table
 from batchdrain.engine.error_summary import ErrorGroup, Period, refused_groups
 from batchdrain.engine.failures import condition_name
 from batchdrain.engine.position import Position, create_state, stopped
-from batchdrain.errors import ConfigurationError, SystemicError
+from batchdrain.errors import BatchdrainError, ConfigurationError, SystemicError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.alerts import Thresholds, Waiting, crossed
@@ -49,7 +49,8 @@ class SummarizeErrorsOperator(BaseOperator):
     The totals come from `batchdrain.batch_log`, not from what tasks remember. Refused records are
     counted by error type, field and client, with the times of the first and the last (UTC) and the
     id of one of them. Where a threshold of section `[batchdrain]` is crossed, the notifiers are
-    called with the figures, or without any the task fails. Of a dry run it tells what the drains
+    called with the figures, each of them even if another fails, which fails the task; without any
+    the task fails, too. Of a dry run it tells what the drains
     have found, and alerts of nothing; `list_task_id` and `drain_task_id` name the tasks before it.
     Arguments left out come from that section.
     """
@@ -166,10 +167,23 @@ class SummarizeErrorsOperator(BaseOperator):
         given = {**context, "batchdrain_alerts": alerts, "batchdrain_summary": _sentence(of_run)}
         # A task that fails returns nothing, and the figures are wanted all the more then.
         context["ti"].xcom_push(key="return_value", value=summary)
-        for notifier in self.notifiers:
-            notifier(given)
         if not self.notifiers:
             raise SystemicError("; ".join(alerts))
+        self._notify(given)
+
+    def _notify(self, given: Mapping[str, object]) -> None:
+        """Call all notifiers, also those after one that fails, and raise the first failure."""
+        failures: list[Exception] = []
+        for notifier in self.notifiers:
+            try:
+                notifier(given)
+            except Exception as error:  # noqa: BLE001 - a notifier may be anybody's
+                failures.append(error)
+                # What is not ours may quote anything, such as a URL with its secret.
+                told = str(error) if isinstance(error, BatchdrainError) else type(error).__name__
+                self.log.warning("%s has failed: %s", type(notifier).__name__, told)
+        if failures:
+            raise failures[0]
 
     def _refused(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from batchdrain.notifications.webhook import WebhookNotifier
@@ -27,7 +28,7 @@ def drained(airflow_connections: None, connection: psycopg.Connection[Any], redi
     push(redis_client, KEY, insert(id=9, name="n"), insert(id=10, name="n"))
 
 
-def summarize(*notifiers: WebhookNotifier, **context: Any) -> dict[str, Any]:
+def summarize(*notifiers: BaseNotifier, **context: Any) -> dict[str, Any]:
     operator = SummarizeErrorsOperator(task_id="s", tables="things", notifiers=notifiers)
     given = drain_context()
     given.update(context)
@@ -88,6 +89,32 @@ def test_an_alert_that_is_not_taken_fails_the_task_and_shows_no_secret(
         summarize(WebhookNotifier("chat", "x"))
     out = capsys.readouterr()
     assert SECRET not in out.out + out.err
+
+
+class Broken(BaseNotifier):
+    """Somebody's own notifier, with a defect."""
+
+    def notify(self, context: Any) -> None:
+        raise ValueError(f"https://chat.example/{SECRET}")
+
+
+def test_a_notifier_that_fails_keeps_no_other_from_being_called(monkeypatch, capsys):
+    """The first failure is raised; what is not ours is told by its class alone."""
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__ALERT_REFUSED_SHARE", "0.2")
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY", chat(1))
+    with webhook() as (port, posted):
+        monkeypatch.setenv("AIRFLOW_CONN_CHAT", chat(port))
+        away, good = WebhookNotifier("away", "x"), WebhookNotifier("chat", "x")
+        with pytest.raises(AirflowException, match="can't be reached"):
+            summarize(away, Broken(), good)
+        told = [line for line in capsys.readouterr().out.splitlines() if " has failed: " in line]
+        with pytest.raises(ValueError, match="https"):
+            summarize(Broken(), away, good)
+    assert len(posted) == 2
+    assert len(told) == 2
+    assert "WebhookNotifier has failed: the webhook of connection 'away' can't be" in told[0]
+    assert "Broken has failed: ValueError " in told[1]
+    assert SECRET not in told[1]
 
 
 @pytest.mark.parametrize("host", ["", "http://127.0.0.1:abc", "http://[x", "ftp://x"])
