@@ -121,7 +121,8 @@ class Sizing:
         share = self._refused_share + _NEWS * (refused / records - self._refused_share)
         wanted = self._wanted(fit)
         reason = f"{records:,} records took {seconds:.2f} s, the target is {self.limits.target:g} s"
-        if wanted > self.size and records * _STEP < self.size:
+        small, quick = records * _STEP < self.size, seconds <= self.limits.target
+        if small and (quick or wanted > self.size):
             # What is left of a queue tells little about full batches.
             wanted = self.size
         if share >= MANY_REFUSED and wanted > min(self.size, self.limits.first):

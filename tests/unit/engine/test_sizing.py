@@ -120,6 +120,21 @@ def test_the_rest_of_a_queue_does_not_make_batches_larger() -> None:
     assert sizing.size == 1000
 
 
+def test_the_rest_of_a_queue_makes_batches_smaller_only_if_it_is_slow() -> None:
+    """Three records take 0.06 s by what is done once; 0.25 s would be the target."""
+    sizing = Sizing.first(WIDE)
+    for _ in range(20):
+        sizing = sizing.after(3, 0, 0.06)
+        assert (sizing.size, sizing.reason) == (1000, "")
+    assert sizing.after(3, 0, 2.0).size == 500
+
+
+def test_full_batches_after_the_rest_of_a_queue_are_sized_as_before() -> None:
+    sizing = Sizing.first(WIDE).after(3, 0, 0.06)
+    assert sizing.after(1000, 0, 0.23).size >= 800
+    assert sizing.after(1000, 0, 2.0).size == 500
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 200_000), st.floats(0, 1), st.floats(0, 1000)),
