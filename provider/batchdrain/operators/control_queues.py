@@ -131,6 +131,7 @@ class ControlQueuesOperator(BaseOperator):
     def _usable(self, keys: list[str], redis_hook: RedisQueueHook, action: str) -> list[str]:
         """Leave out keys that hold no queue: one of them must not keep the others from a hold."""
         usable: list[str] = []
+        why = ""
         for key in keys:
             try:
                 self._queue(redis_hook, key)
@@ -138,8 +139,13 @@ class ControlQueuesOperator(BaseOperator):
                 if action == "remove":
                     raise
                 self.log.warning("left out: %s", error)
+                why = why or str(error)
             else:
                 usable.append(key)
+        if keys and not usable and action in ("hold", "release"):
+            raise ConfigurationError(
+                f"{action}: done for no queue, as none of these is one: {', '.join(keys)}; {why}."
+            )
         return usable
 
     def _act(
@@ -151,6 +157,7 @@ class ControlQueuesOperator(BaseOperator):
         connection: psycopg.Connection[Any],
     ) -> int:
         if action == "hold":
+            self._warn_of_new(keys, redis_hook, connection)
             for key in keys:
                 hold(connection, key, self._queue(redis_hook, key).baseline)
         elif action == "release":
@@ -172,6 +179,23 @@ class ControlQueuesOperator(BaseOperator):
                 lambda sentence: self.log.warning("%s", sentence),
             )
         return 0
+
+    def _warn_of_new(
+        self,
+        keys: Sequence[str],
+        redis_hook: RedisQueueHook,
+        connection: psycopg.Connection[Any],
+    ) -> None:
+        """Tell of queues that are held before they exist: a hold by a wrong name stops nothing."""
+        absent = [each.key for each in redis_hook.survey(keys) if each.kind == "none"]
+        known = positions(connection, absent)
+        for key in absent:
+            if key not in known or not known[key].applied:
+                self.log.warning(
+                    "%s does not exist yet, and is held for when its first message comes; check "
+                    "the name if messages wait elsewhere",
+                    key,
+                )
 
     def _queue(self, redis_hook: RedisQueueHook, key: str) -> Queue:
         table = QueueKey.parse(key, options.PREFIX.read(self.prefix)).table_name

@@ -109,6 +109,20 @@ def test_a_key_that_is_no_queue_keeps_no_other_from_being_held(
     assert "batchdrain:others is a string" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("chosen", [[], ["others"]])
+def test_where_no_key_is_a_queue_nothing_is_held_and_that_is_no_success(
+    redis_client, connection, chosen
+):
+    redis_client.set("batchdrain:others", "x")
+    for action in ("hold", "release"):
+        said = f"{action}: done for no queue, .*: batchdrain:others; .* is a string"
+        with pytest.raises(AirflowFailException, match=said):
+            control(action, "others", tables=chosen)
+    assert positions(connection, ["batchdrain:others"]) == {}
+    assert control("look", "others", tables=chosen)["queues"] == []
+    assert control("hold", "*")["queues"] == []
+
+
 def test_ids_that_a_producer_chose_need_not_be_times(redis_client):
     redis_client.xadd(KEY, {"data": "{}"}, id="1764174790000000-1")
     assert control("look")["queues"] == [KEY]
@@ -138,10 +152,28 @@ def test_of_a_table_with_shards_one_can_be_chosen(redis_client, connection):
     assert control("look", "*")["queues"] == [f"{KEY}:0", f"{KEY}:1"]
 
 
+@pytest.mark.parametrize("pushed", ["stream", "list"])
+def test_of_a_queue_that_there_was_before_a_hold_does_not_say_that_it_is_new(
+    redis_client, capsys, pushed
+):
+    """Drained to empty, a list has no key; nor has a queue that somebody has deleted."""
+    if pushed == "stream":
+        push(redis_client, KEY, insert(id=1, name="n"))
+    else:
+        redis_client.rpush(KEY, b'{"operation": "INSERT", "record": {"id": 1, "name": "n"}}')
+    assert drain()["applied"] == 1
+    control("hold")
+    redis_client.delete(KEY)
+    control("hold")
+    assert "does not exist yet" not in capsys.readouterr().out
+
+
 def test_a_queue_is_held_before_its_first_message_comes(redis_client, connection, capsys):
     """Where all tables may be drained, too: hold, then let the producers begin."""
     for allowed in ("things", "*"):
         assert control("hold", allowed, tables=["things"])["queues"] == [KEY]
+        told = capsys.readouterr().out
+        assert f"{KEY} does not exist yet, and is held for when its first message comes" in told
     assert listed() == []
     assert f"{KEY}: no messages, and it is held" in capsys.readouterr().out
     push(redis_client, KEY, insert(id=1, name="n"))
