@@ -89,7 +89,11 @@ def _entries(value: object) -> list[str]:
         entries = value.split(",")
         for entry in entries:
             if _BLANK.search(entry.strip()):
-                raise _no_table(entry.strip())
+                raise ValueError(
+                    f"{entry.strip()!r} is no table: separate tables by commas; a name with a "
+                    "blank can't stand in a text, only in a Python list given as an argument, or "
+                    "use *"
+                )
         return entries
     message = "it must be a list of table names, or one text such as airports, flights:4"
     if isinstance(value, (bytes, bytearray, Mapping)) or not isinstance(value, Iterable):

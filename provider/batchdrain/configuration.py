@@ -20,8 +20,9 @@ TABLES: Option[AllowList] = Option(
     "tables",
     "The tables that may be drained, separated by commas, each with its number of shards if its "
     "queue has any (``flights:4`` is the queues ``…:flights:0`` to ``…:flights:3``). ``*`` means "
-    "every ordinary table that the database role may write. There is no default: whoever can "
-    "write to Redis must not reach any table they like.",
+    "every ordinary table that the database role may write. A name with a blank can only be given "
+    "in a Python list, as an argument in the DAG's file, or by ``*``. There is no default: whoever "
+    "can write to Redis must not reach any table they like.",
     "string",
     None,
     "airports, airlines, flights:4",
