@@ -85,6 +85,21 @@ INSERT INTO {s}.c VALUES (1, 1, NULL), (2, 2, 1), (3, 5, NULL), (4, 4, 3)""",
         beside="c",
     ),
     TableCase(
+        name="child_that_follows_updates",
+        cutting="record by record",
+        ddl="""
+CREATE TABLE {s}.t (id int PRIMARY KEY, a int, UNIQUE (id, a));
+CREATE TABLE {s}.c (x int, a int UNIQUE,
+  FOREIGN KEY (x, a) REFERENCES {s}.t (id, a) ON UPDATE CASCADE)""",
+        seed="""
+INSERT INTO {s}.t SELECT n, 7 - n FROM generate_series(1, 6) AS n;
+INSERT INTO {s}.c SELECT id, a FROM {s}.t""",
+        values={"id": ["1", "2"], "a": ["6", "7"]},
+        key=("id", "a"),
+        beside="c",
+        operations=("UPDATE",),
+    ),
+    TableCase(
         name="child_set_to_default",
         cutting="record by record",
         ddl="""

@@ -45,7 +45,11 @@ edge AS MATERIALIZED (
                                    FROM pg_catalog.pg_constraint AS o
                                   WHERE o.contype = 'f' AND o.conrelid = c.confrelid
                                     AND o.conkey && c.confkey)
-                THEN c.confupdtype ELSE 'a' END AS on_update
+                THEN c.confupdtype ELSE 'a' END AS on_update,
+           EXISTS (SELECT
+                     FROM pg_catalog.pg_index AS i
+                    WHERE i.indrelid = c.confrelid AND i.indisprimary
+                      AND (i.indkey::int2[])[:i.indnkeyatts - 1] <@ c.confkey) AS whole_key
       FROM pg_catalog.pg_constraint AS c
      CROSS JOIN LATERAL (
            SELECT coalesce(pg_catalog.pg_partition_root(c.conrelid), c.conrelid)::oid,
@@ -157,6 +161,11 @@ disturbance(rank, phrase) AS (
       FROM edge AS e
      WHERE e.parent IN (SELECT oid FROM reached) AND 'd' IN (e.on_delete, e.on_update)
      UNION ALL
+    SELECT 4, format('foreign key "%%s" of "%%s", which follows updates', e.name, e.child::regclass)
+      FROM edge AS e
+      JOIN root ON root.oid = e.parent
+     WHERE e.on_update IN ('c', 'n', 'd') AND e.whole_key
+     UNION ALL
     SELECT 5, format('trigger "%%s"', g.tgname)
               || CASE WHEN g.tgrelid <> %(oid)s
                       THEN format(' on "%%s"', g.tgrelid::regclass) ELSE '' END
@@ -194,7 +203,8 @@ is neither outside of a key nor in a foreign key (`on_update` is 'a' there). Whi
 these tables refers to one row of them only, the rows that two records reach have nothing in
 common. Where it refers to two, one record may be refused for a row that the other deletes; not,
 however, where it goes with whichever of the two is deleted first. A default that a foreign key
-sets may refer to another record's row.
+sets may refer to another record's row. Where one follows updates, it may meet a unique index over
+there; without the `whole_key`, it refers to a unique column, each UPDATE of which is alone anyway.
 
 `held` are the types of the columns and all types that these are made of. tgtype & 28 is INSERT,
 DELETE or UPDATE, & 1 is FOR EACH ROW (catalog/pg_trigger.h); of a partition only row triggers fire.

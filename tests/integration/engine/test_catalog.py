@@ -267,6 +267,12 @@ TRIGGER = """
             "CREATE TABLE c (t int DEFAULT 1 CONSTRAINT x REFERENCES t ON DELETE SET DEFAULT)",
             'foreign key "x" of "c", which sets a default',
         ),
+        (
+            """ALTER TABLE t ADD UNIQUE (id, a);
+               CREATE TABLE c (id int, a int, CONSTRAINT x
+                               FOREIGN KEY (id, a) REFERENCES t (id, a) ON UPDATE CASCADE)""",
+            'foreign key "x" of "c", which follows updates',
+        ),
         ("CREATE RULE x AS ON DELETE TO t DO INSTEAD NOTHING", 'rule "x"'),
         (FUNCTION + "; ALTER TABLE t ALTER a SET DEFAULT f(1)", 'function "f" in column "a"'),
         (
