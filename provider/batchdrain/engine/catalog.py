@@ -199,7 +199,10 @@ def read_table(
 
 def _version(connection: psycopg.Connection[Any], oid: int) -> str:
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-    (version,) = cursor.execute(VERSION.encode(), (oid,)).fetchone() or ("",)
+    # Prepared, since it will be in every batch: psycopg takes a statement that it has seen before,
+    # and that is first prepared in a pipeline which fails, for one that the server knows.
+    cursor.execute(VERSION.encode(), (oid,), prepare=True)
+    (version,) = cursor.fetchone() or ("",)
     return str(version)
 
 

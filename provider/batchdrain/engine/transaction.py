@@ -103,6 +103,9 @@ def send_until_failure(
         connection._pipeline = _RoundTrip(connection, meanwhile)
         with connection.pipeline():
             try:
+                # After ROLLBACK TO psycopg deallocates what is prepared, behind the next statement:
+                # if that is prepared anew, it is gone, too, and psycopg does not know.
+                connection.wait(connection._prepared.maintain_gen(connection))
                 for command in commands:
                     cursor: psycopg.Cursor[Any] = RawCursor(connection)
                     cursor.execute(

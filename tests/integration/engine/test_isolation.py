@@ -133,7 +133,7 @@ def test_a_refused_record_s_column_is_found_in_one_round_trip(
         )
         bad = record("INSERT", {"id": 1, names[-1]: "a dozen"})
         with (
-            PostgresProxy(database, delay=0.003) as proxy,
+            PostgresProxy(database, delay=0.03) as proxy,
             BatchEngine(
                 partial(psycopg.connect, proxy.url, options=f"-c role={role}"),
                 table,

@@ -63,6 +63,19 @@ def test_the_commands_before_the_one_that_fails_keep_their_results(
         assert answered == [20] * (10 if place is None else place)
 
 
+def test_what_is_prepared_first_after_a_savepoint_was_rolled_back_stays_prepared(
+    connection: psycopg.Connection[tuple[object, ...]],
+) -> None:
+    """Rolling back makes psycopg forget, and deallocate, whatever is prepared."""
+    asked = Command("SELECT $1::int + 1", ("1",))
+    send(connection, [BEGIN, asked, Command("SAVEPOINT s", prepare=False)])
+    send(connection, [Command("ROLLBACK TO SAVEPOINT s", prepare=False)])
+    for _ in range(3):
+        (cursor,) = send(connection, [asked])
+        assert cursor.fetchone() == (2,)
+    roll_back(connection)
+
+
 class TimeIsUpError(BaseException):
     """Like Airflow's AirflowTaskTimeout, no Exception."""
 
