@@ -109,6 +109,8 @@ def test_a_drain_killed_in_a_set_statement_leaves_nothing_of_it(
         other.execute("INSERT INTO t VALUES (150, -1)")
         killed = child(lab.database, lab.redis_url)
         wait_until(lambda: lab.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        # The batch before is settled while this one waits.
+        wait_until(lambda: lab.depth() == 150)
         killed.kill()
         other.rollback()
     assert (len(lab.payloads()), lab.depth()) == (100, 150)
