@@ -19,11 +19,16 @@ from batchdrain.demo.servers import PostgresServer
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
+def fresh_database(server_url: str, encoding: str | None = None) -> Iterator[str]:
     """Create an empty database on a server, give its URL, and drop it even when it is in use."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if encoding is not None:
+            create += sql.SQL(" TEMPLATE template0 LOCALE 'C' ENCODING {}").format(encoding)
+            if connection.info.server_version >= 150000:
+                create += sql.SQL(" LOCALE_PROVIDER libc")
+        connection.execute(create)
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:

@@ -231,15 +231,6 @@ def _relation(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]
     return oid, schema, table, partitioned, row_security, rules, key, privileges
 
 
-def has_types_of(connection: psycopg.Connection[Any], table: Table) -> bool:
-    """Whether the columns in the database still have the types that `table` tells.
-
-    Much cheaper than reading the table again.
-    """
-    types = _rows(connection, catalog_query.TYPES, {"oid": table.oid})
-    return [type_ for (type_,) in types] == [column.type for column in table.columns]
-
-
 def missing_privilege(table: Table, operations: Iterable[str]) -> str | None:
     """The sentence to fail with when the role may not do one of `operations` to the table at all.
 

@@ -89,14 +89,6 @@ SELECT a.attname::text,
 """
 """The columns, in order. A domain's own default counts where the column has none, as in INSERT."""
 
-TYPES = """
-SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
-  FROM pg_catalog.pg_attribute AS a
- WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
- ORDER BY a.attnum
-"""
-"""The types of the columns, as COLUMNS tells them."""
-
 UNIQUE = """
 WITH RECURSIVE tree(oid) AS (
     SELECT %(oid)s::oid

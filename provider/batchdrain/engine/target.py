@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import psycopg
 
 from batchdrain.engine import batch_log
 from batchdrain.engine.attempt import Attempt, Attempted, Mode, Work
-from batchdrain.engine.catalog import Table, has_types_of, missing_privilege, read_table
+from batchdrain.engine.catalog import Table, missing_privilege, read_table
 from batchdrain.engine.classify import Classified, Classifier
 from batchdrain.engine.error_table import ErrorTable
 from batchdrain.engine.failures import FailureClass, classify, failure_of
@@ -205,12 +204,10 @@ class Target:
                     self._raise_if_stale(connection)
                 work, meanwhile = self._work(following, planned), None
             else:
-                self._learn(connection, work, planned, attempted)
+                self._learn(connection, work, attempted)
                 return attempted
 
-    def _learn(
-        self, connection: psycopg.Connection[Any], work: Work, planned: Plan, attempted: Attempted
-    ) -> None:
+    def _learn(self, connection: psycopg.Connection[Any], work: Work, attempted: Attempted) -> None:
         """Look whether an attempt may be committed, and what it tells of the next ones.
 
         Raises StaleTableError or SystemicError when it may not.
@@ -218,7 +215,7 @@ class Target:
         if not attempted.current:
             roll_back(connection)
             raise StaleTableError
-        self._check_doubtful_refusals(connection, planned, attempted)
+        self._check_doubtful_refusals(connection, attempted)
         self._bad_share += _NEWS * (_has_bad(attempted) - self._bad_share)
         if work.mode is Mode.SIFTING:
             self._learn_of_sifting(in_vain=False)
@@ -238,15 +235,12 @@ class Target:
         return None
 
     def _check_doubtful_refusals(
-        self, connection: psycopg.Connection[Any], planned: Plan, attempted: Attempted
+        self, connection: psycopg.Connection[Any], attempted: Attempted
     ) -> None:
         """What may be the table's fault is a record's only when others of its batch pass.
 
         Raises StaleTableError when the table has changed, SystemicError when nothing passed.
         """
-        refusals = chain(planned.refused.values(), attempted.found.values())
-        if any(map(_is_about_value, refusals)) and not has_types_of(connection, self.table):
-            self._raise_if_stale(connection)
         doubtful = [refusal for refusal in attempted.found.values() if self._is_doubtful(refusal)]
         if not doubtful:
             return
@@ -306,11 +300,6 @@ class Target:
             )
         rows = error_rows(planned, result, queue, self._run)
         self._errors.write(connection, rows, following=amended)
-
-
-def _is_about_value(refusal: Refusal) -> bool:
-    """Whether a value did not fit the type that its column had when the catalog was read."""
-    return refusal.sqlstate is not None and refusal.sqlstate.startswith("22")
 
 
 def _where(refusal: Refusal) -> str:

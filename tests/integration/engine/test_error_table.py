@@ -20,6 +20,7 @@ from batchdrain.engine.error_table import ErrorRow, ErrorTable, error_table_name
 from batchdrain.engine.records import Refusal
 from batchdrain.engine.run import Run
 from batchdrain.errors import ConfigurationError, SystemicError
+from fix_postgres import fresh_database
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -350,22 +351,14 @@ def test_the_longest_table_name_has_an_error_table(connection: Connection) -> No
 
 def test_a_database_that_is_not_utf8_keeps_every_record(postgres_url: str) -> None:
     """What its encoding lacks is escaped in texts, and encoded in the record."""
-    name = f"latin_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(
-            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'"
-            + (" LOCALE_PROVIDER libc" if server.info.server_version >= 150000 else "")
-        )
-        try:
-            with psycopg.connect(postgres_url, dbname=name, autocommit=True) as connection:
-                connection.execute("SET client_encoding = 'UTF8'")
-                connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
-                body = '{"a": "€"}'.encode()
-                assert kept(connection, [body]) == [
-                    {"batchdrain_base64": base64.b64encode(body).decode()}
-                ]
-                write(opened(connection), connection, [replace(ROW, record_id="€")])
-                ids = connection.execute("SELECT record_id FROM t_errors ORDER BY id").fetchall()
-                assert ids == [("1",), ("\\u20ac",)]
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with (
+        fresh_database(postgres_url, "LATIN1") as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        connection.execute("SET client_encoding = 'UTF8'")
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        body = '{"a": "€"}'.encode()
+        assert kept(connection, [body]) == [{"batchdrain_base64": base64.b64encode(body).decode()}]
+        write(opened(connection), connection, [replace(ROW, record_id="€")])
+        ids = connection.execute("SELECT record_id FROM t_errors ORDER BY id").fetchall()
+        assert ids == [("1",), ("\\u20ac",)]

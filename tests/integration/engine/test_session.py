@@ -6,7 +6,6 @@ import json
 import traceback
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.settings import STATEMENT_STYLES, EngineSettings
 from batchdrain.errors import SystemicError, TransientError
 from fix_engine import MakeRecord, OpenEngine, refused, value
+from fix_postgres import fresh_database
 
 Connection = psycopg.Connection[Any]
 
@@ -72,32 +72,22 @@ def test_a_character_that_the_database_does_not_know_costs_its_record_only(
     postgres_url: str, style: str, record: MakeRecord, encoding: str
 ) -> None:
     """SQL_ASCII takes any bytes."""
-    name = f"other_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(
-            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
-            + (" LOCALE_PROVIDER libc" if server.info.server_version >= 150000 else "")
-        )
-        try:
-            with (
-                psycopg.connect(postgres_url, dbname=name, autocommit=True) as connection,
-                BatchEngine(
-                    partial(psycopg.connect, postgres_url, dbname=name),
-                    "t",
-                    settings=EngineSettings(statement_style=style),
-                ) as engine,
-            ):
-                connection.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
-                values = ("fine", "é", "5 €", "too")
-                batch = [
-                    record("INSERT", json.dumps({"id": n, "v": v}, ensure_ascii=False).encode())
-                    for n, v in enumerate(values)
-                ]
-                bad = {2: "untranslatable_character"} if encoding == "LATIN1" else {}
-                assert refused(engine.apply(batch)) == bad
-                assert value(connection, "SELECT count(*) FROM t") == len(values) - len(bad)
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with (
+        fresh_database(postgres_url, encoding) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+        BatchEngine(
+            partial(psycopg.connect, url), "t", settings=EngineSettings(statement_style=style)
+        ) as engine,
+    ):
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+        values = ("fine", "é", "5 €", "too")
+        batch = [
+            record("INSERT", json.dumps({"id": n, "v": v}, ensure_ascii=False).encode())
+            for n, v in enumerate(values)
+        ]
+        bad = {2: "untranslatable_character"} if encoding == "LATIN1" else {}
+        assert refused(engine.apply(batch)) == bad
+        assert value(connection, "SELECT count(*) FROM t") == len(values) - len(bad)
 
 
 @pytest.mark.parametrize(
