@@ -173,7 +173,8 @@ class _Drain:
                 f"{self._queue.key} lost {standing.lost} messages before they were read: a "
                 "producer's MAXLEN, or somebody deleted them; the drain goes on"
             )
-        if standing.unsettled:
+        # After an acceptance in any case: a list then begins a new account of what is settled.
+        if standing.unsettled or rewound:
             self._settle(standing.unsettled, lambda: self._queue.settle_leftovers(self._position))
         return False
 

@@ -11,6 +11,7 @@ from batchdrain.errors import ConfigurationError
 PREFIX = "batchdrain"
 """The first part of every queue's key, unless the deployment configures another."""
 
+_GLOB_SIGNS = re.compile(r"([*?\[\]^\\-])")
 _SHARD = re.compile(r"0|[1-9][0-9]{0,17}")
 _FORM = "a queue's key is {prefix}:<table> or {prefix}:<schema>.<table>, with :<n> for a shard"
 
@@ -63,6 +64,11 @@ class QueueKey:
 def derived(key: str, name: str) -> str:
     """Return a key of our own beside the queue with this key."""
     return f"{{{key}}}:{name}"
+
+
+def glob_of(text: str) -> str:
+    """Return the pattern that for Redis matches this text and nothing else."""
+    return _GLOB_SIGNS.sub(r"\\\1", text)
 
 
 def keys_of(table: str, shards: int | None = None, prefix: str = PREFIX) -> tuple[QueueKey, ...]:

@@ -23,6 +23,12 @@ _PER_SCRIPT = 2_000
 """The most elements that one script moves; Redis serves nobody else meanwhile."""
 
 _LISTS_PER_SCRIPT = 1_000
+_MOST_NUMBERS = 10_000
+"""How many numbers of in-flight lists are gone through; a drain leaves two lists, rarely more. With
+more numbers the lists are searched for: a position from another time may be far from the counter,
+and that of a stream, whose numbers are milliseconds, is as soon as the key becomes a list."""
+
+_KEYS_PER_STEP = 1_000
 _LOOKS = 10
 
 
@@ -158,9 +164,15 @@ class ListQueue:
         Only for a queue whose standing is not rewound: everything at or below the position counts
         as applied.
         """
+        number, _ = as_numbers(position)
         with self._errors():
             _, settled = self._numbers()
-            return self._settle((settled or 0) + 1, as_numbers(position)[0], position)
+            oldest = (settled or 0) + 1
+            if number - oldest < _MOST_NUMBERS:
+                return self._settle(oldest, number, position)
+            older = [n for n in self._look(number).in_flight if n < number]
+            removed = sum(self._settle(n, n, position) for n in older)
+            return removed + self._settle(number, number, position, nothing_older=True)
 
     def give_back(self, position: str) -> None:
         """Put what is in flight behind `position` back to the oldest end of the list, in order.
@@ -240,7 +252,7 @@ class ListQueue:
         last = max(counter or 0, number or 0) + 1
         oldest = min((settled or 0) + 1, last if number is None else number)
         for attempt in range(_LOOKS):
-            numbers = range(oldest, last + 1)
+            numbers = self._candidates(oldest, last)
             with self._client.pipeline(transaction=True) as transaction:
                 transaction.get(self._keys.counter)
                 transaction.llen(self.key)
@@ -256,6 +268,15 @@ class ListQueue:
                 in_flight = {n: many for n, many in zip(numbers, held, strict=True) if many}
                 return ListFacts(length, counter, in_flight)
         raise TransientError(f"{self.key} is claimed faster than it can be counted; try again")
+
+    def _candidates(self, oldest: int, last: int) -> Sequence[int]:
+        """Return the numbers, ascending, of lists that may be in flight; `last` is one of them."""
+        if last - oldest < _MOST_NUMBERS:
+            return range(oldest, last + 1)
+        pattern = self._keys.all_in_flight
+        keys = self._client.scan_iter(match=pattern, count=_KEYS_PER_STEP, _type="LIST")
+        found = {self._keys.number_in(key) for key in keys}
+        return [*sorted(n for n in found if n is not None and oldest <= n < last), last]
 
     def _claim(self, limit: int, room: int, after: str) -> tuple[bool, list[Message]]:
         """Claim by one script; tell whether it was in flight already, so that more may follow."""
@@ -276,14 +297,18 @@ class ListQueue:
         ]
         return what == b"in flight", claimed
 
-    def _settle(self, first: int, last: int, upto: str) -> int:
+    def _settle(self, first: int, last: int, upto: str, *, nothing_older: bool = False) -> int:
         number, place = as_numbers(upto)
         removed = 0
         for begin in range(max(1, first), last + 1, _LISTS_PER_SCRIPT):
             numbers = range(begin, min(begin + _LISTS_PER_SCRIPT, last + 1))
             keys = [self._keys.owner, self._keys.settled, *map(self._keys.in_flight, numbers)]
             removed += self._done(
-                self._run(scripts.SETTLE, keys, [self._owner, begin, number, place])
+                self._run(
+                    scripts.SETTLE,
+                    keys,
+                    [self._owner, begin, number, place, int(nothing_older)],
+                )
             )
         return removed
 
@@ -293,13 +318,12 @@ class ListQueue:
         for _ in range(_LOOKS):
             facts = self._look(number)
             counter = "" if facts.counter is None else facts.counter
-            newest = max((facts.newest, *facts.in_flight) if accept else (facts.newest,))
-            numbers = range(number, max(number, newest) + 1)
+            behind = [n for n in facts.in_flight if n > number and (accept or n <= facts.newest)]
             moved = self._run(
                 scripts.GIVE_BACK,
                 [
                     *(keys.queue, keys.counter, keys.owner, keys.settled),
-                    *map(keys.in_flight, numbers),
+                    *map(keys.in_flight, (number, *behind)),
                 ],
                 [self._owner, counter, number, place, self._oldest_end, int(accept)],
             )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batchdrain.queues.keys import derived
+from batchdrain.queues.keys import derived, glob_of
 
 _COUNTER = "seq"
+_IN_FLIGHT = "inflight:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,16 @@ class ListKeys:
 
     def in_flight(self, number: int) -> str:
         """Return the key of the in-flight list with this number, which holds the oldest first."""
-        return derived(self.queue, f"inflight:{number}")
+        return derived(self.queue, f"{_IN_FLIGHT}{number}")
+
+    @property
+    def all_in_flight(self) -> str:
+        """Return the pattern that the keys of all in-flight lists match."""
+        return f"{glob_of(derived(self.queue, _IN_FLIGHT))}*"
+
+    def number_in(self, key: bytes) -> int | None:
+        """Return the number in an in-flight list's key, None for another key."""
+        return number_of(key.removeprefix(derived(self.queue, _IN_FLIGHT).encode()))
 
 
 def queue_of(counter: bytes) -> bytes:

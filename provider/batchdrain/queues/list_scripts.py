@@ -72,7 +72,7 @@ or `claimed` with the list's number, how many elements come before, and the elem
 
 SETTLE = """#!lua flags=allow-oom
 -- KEYS: owner, settled, in-flight lists with ascending numbers.
--- ARGV: token, number of the first of them, number and place of the position.
+-- ARGV: token, number of the first of them, number and place of the position, nothing older.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
 local first, last, place = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local removed, number = 0, first
@@ -84,16 +84,19 @@ for i = 3, #KEYS do
     number = number + 1
 end
 local settled = tonumber(redis.call('GET', KEYS[2]) or '0')
-if settled >= first - 1 and settled < number - 1 then
+if (settled >= first - 1 or ARGV[5] == '1') and settled < number - 1 then
     redis.call('SET', KEYS[2], string.format('%.0f', number - 1))
 end
 return removed
 """
 """Removes in-flight lists all of whose elements are at or below a position; returns how many
-elements they held, or TAKEN."""
+elements they held, or TAKEN.
+
+`nothing older` is 1 where the caller knows that no in-flight list comes before the first of these.
+"""
 
 GIVE_BACK = """#!lua flags=allow-oom
--- KEYS: list, counter, owner, settled, in-flight lists from the position's to the newest.
+-- KEYS: list, counter, owner, settled, the position's in-flight list, those behind it, ascending.
 -- ARGV: token, the counter as seen, number and place of the position, the oldest end, accept.
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return -1 end
 local counter = redis.call('GET', KEYS[2])

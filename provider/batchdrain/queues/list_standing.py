@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from batchdrain.queues.list_keys import ListFacts
 from batchdrain.queues.message_ids import as_numbers
 from batchdrain.queues.queue import Standing
@@ -39,21 +41,25 @@ def _contradiction(facts: ListFacts, number: int, place: int) -> str | None:
             f"its in-flight list {number} holds {facts.held(number)} messages, but {place} of it "
             "have been applied"
         )
-    missing = [n for n in range(number + 1, facts.newest + 1) if n not in beyond]
+    following = range(number + 1, facts.newest + 1)
+    missing = facts.newest - number - sum(n in following for n in beyond)
     if missing:
         return (
-            f"{_lists(missing)} of it should be in flight behind {number}-{place}, but "
-            f"{'is' if len(missing) == 1 else 'are'} gone"
+            f"{_lists(missing, following, beyond)} of it should be in flight behind "
+            f"{number}-{place}, but {'is' if missing == 1 else 'are'} gone"
         )
     if beyond and max(beyond) > facts.newest:
         return f"it has list {max(beyond)} in flight, but its counter is at {facts.newest}"
     return None
 
 
-def _lists(numbers: list[int]) -> str:
-    if len(numbers) == 1:
-        return f"list {numbers[0]}"
-    return f"{len(numbers)} lists from {numbers[0]} to {numbers[-1]}"
+def _lists(missing: int, following: range, there: Collection[int]) -> str:
+    """Name the missing lists; there may be more of them than can be gone through."""
+    first = next(n for n in following if n not in there)
+    if missing == 1:
+        return f"list {first}"
+    last = next(n for n in reversed(following) if n not in there)
+    return f"{missing} lists from {first} to {last}"
 
 
 def _rewound(key: str, why: str, unread: int, unsettled: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +12,7 @@ from redis import exceptions
 from batchdrain.errors import ConfigurationError
 from batchdrain.queues.backlog import wrong_type
 from batchdrain.queues.failures import address, translated
-from batchdrain.queues.keys import PREFIX, QueueKey
+from batchdrain.queues.keys import PREFIX, QueueKey, glob_of
 from batchdrain.queues.list import ListQueue
 from batchdrain.queues.list_keys import ListKeys, queue_of
 from batchdrain.queues.queue import MAX_CLAIM_BYTES, Queue
@@ -21,7 +20,6 @@ from batchdrain.queues.stream import StreamQueue
 
 _OLDEST_REDIS = (7, 0)
 _KEYS_PER_STEP = 1_000
-_GLOB_SIGNS = re.compile(r"([*?\[\]^\\-])")
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ def scan_keys(client: redis.Redis, prefix: str = PREFIX) -> tuple[QueueKey, ...]
     and logged. Raises TransientError if the server is away, ConfigurationError if it refuses.
     """
     found: set[QueueKey] = set()
-    pattern = _GLOB_SIGNS.sub(r"\\\1", prefix) + ":*"
+    pattern = f"{glob_of(prefix)}:*"
     searches = (("STREAM", pattern), ("LIST", pattern), ("STRING", ListKeys(pattern).counter))
     with translated(client, pattern):
         for kind, match in searches:

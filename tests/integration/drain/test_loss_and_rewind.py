@@ -8,6 +8,7 @@ import pytest
 
 from batchdrain.drain import DrainLimits, Ending
 from batchdrain.errors import QueueRewoundError
+from batchdrain.queues.list_keys import ListKeys
 from drain_lab import KEY, Lab, Notes, insert
 
 
@@ -138,3 +139,33 @@ def test_a_queue_on_hold_is_left_as_it_is(lab: Lab) -> None:
     outcome = lab.drain()
     assert (outcome.ending, outcome.messages, outcome.left) == (Ending.HELD, 0, 6)
     assert lab.position().owner is None
+
+
+def test_a_stream_that_becomes_a_list_stops_the_drain_until_it_is_accepted(lab: Lab) -> None:
+    """Its position is in milliseconds then: numbers of lists that nobody can go through."""
+    lab.push(map(insert, range(10)))
+    lab.drain()
+    lab.client.delete(KEY)
+    lab.kind = "list"
+    lab.push(map(insert, range(10, 40)))
+    with pytest.raises(QueueRewoundError, match="its counter is gone"):
+        lab.drain()
+    assert lab.drain(accept_rewound=True).applied == 30
+    lab.push(map(insert, range(40, 50)))
+    assert lab.drain().applied == 10
+    lab.assert_all_applied_once(range(50))
+    settled = ListKeys(KEY).settled
+    assert lab.client.get(settled) == lab.client.get(ListKeys(KEY).counter)
+
+
+def test_a_list_that_becomes_a_stream_stops_the_drain_until_it_is_accepted(lab: Lab) -> None:
+    lab.kind = "list"
+    lab.push(map(insert, range(10)))
+    lab.drain()
+    lab.client.delete(KEY)
+    lab.kind = "stream"
+    lab.push(map(insert, range(10, 40)))
+    with pytest.raises(QueueRewoundError):
+        lab.drain()
+    assert lab.drain(accept_rewound=True).applied == 30
+    lab.assert_all_applied_once(range(40))

@@ -396,3 +396,54 @@ def test_a_large_claim_is_made_in_steps_that_do_not_hold_redis_up(
     push(redis_client, 5_000)
     assert len(queue.claim(4_500, START)) == 4_500
     assert [redis_client.llen(KEYS.in_flight(n)) for n in (1, 2, 3)] == [2_000, 2_000, 500]
+
+
+class TestFarFromTheCounter:
+    """Numbers that nobody can go through one by one; what is there counts all the same."""
+
+    FAR = 10**12
+
+    def test_a_position_from_before_is_noticed_and_can_be_accepted(
+        self, redis_client: redis.Redis, queue: ListQueue
+    ) -> None:
+        """As with a new database behind queues that have been drained for long."""
+        redis_client.mset({KEYS.counter: self.FAR, KEYS.settled: self.FAR - 2})
+        redis_client.rpush(KEYS.in_flight(self.FAR), 5, 6)
+        push(redis_client, 3, begin=7)
+        standing = queue.standing(START, 0)
+        assert (standing.unread, standing.unsettled) == (5, 0)
+        assert f"{self.FAR - 1} lists from 1 to {self.FAR - 1}" in (standing.rewound or "")
+        assert queue.accepted(START) == (START, 0)
+        assert queue.standing(START, 0) == Standing(5, 0, 0)
+        assert numbers(queue.claim(9, START)) == [5, 6, 7, 8, 9]
+
+    def test_a_position_far_ahead_is_noticed_and_can_be_accepted(
+        self, redis_client: redis.Redis, queue: ListQueue
+    ) -> None:
+        """As with a Redis that has lost its keys."""
+        position = f"{self.FAR}-3"
+        push(redis_client, 4)
+        redis_client.rpush(KEYS.in_flight(7), 1, 2)
+        standing = queue.standing(position, 0)
+        assert (standing.unread, standing.unsettled) == (4, 2)
+        assert f"{position} has been applied" in (standing.rewound or "")
+        assert queue.accepted(position) == (position, 0)
+        assert queue.settle_leftovers(position) == 2
+        assert redis_client.get(KEYS.settled) == str(self.FAR).encode()
+        claimed = queue.claim(9, position)
+        assert (numbers(claimed), claimed[-1].id) == ([0, 1, 2, 3], f"{self.FAR + 1}-4")
+        queue.give_back(f"{self.FAR + 1}-1")
+        assert queue.depth() == 3
+
+    def test_a_list_of_which_a_part_was_applied_stays_when_all_before_it_is_settled(
+        self, redis_client: redis.Redis, queue: ListQueue
+    ) -> None:
+        redis_client.set(KEYS.counter, self.FAR)
+        redis_client.rpush(KEYS.in_flight(self.FAR - 1), 1)
+        redis_client.rpush(KEYS.in_flight(self.FAR), 2, 3)
+        position = f"{self.FAR}-1"
+        assert queue.standing(position, 0) == Standing(1, 2, 0)
+        assert queue.settle_leftovers(position) == 1
+        assert redis_client.get(KEYS.settled) == str(self.FAR - 1).encode()
+        assert queue.standing(position, 0) == Standing(1, 1, 0)
+        assert numbers(queue.claim(9, position)) == [3]
