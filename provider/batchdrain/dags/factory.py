@@ -15,7 +15,6 @@ from batchdrain.allow_list import AllowList
 from batchdrain.cadence import Cadence
 from batchdrain.dags.trigger_form import trigger_form
 from batchdrain.errors import ConfigurationError
-from batchdrain.operators.assets import tables_alias
 from batchdrain.operators.backoff import retry_arguments
 from batchdrain.operators.drain_queue import PARENT_WAIT_SECONDS, RETRIES, DrainQueueOperator
 from batchdrain.operators.list_queues import ListQueuesOperator
@@ -207,7 +206,6 @@ def _add_tasks(
     drained = DrainQueueOperator.partial(
         task_id="drain",
         map_index_template="{{ task.queue_key | default('?') }}{{ ' (lingers)' if task.linger }}",
-        outlets=[tables_alias()],
         **draining,
     ).expand_kwargs(queues.output)
     summary = SummarizeErrorsOperator(

@@ -53,16 +53,38 @@ class JitteredBackoff(RetryPolicy):
         return cls(**data)
 
 
+JITTERED = JitteredBackoff()
+FIRST_DELAY = timedelta(seconds=JITTERED.first)
+LONGEST_DELAY = timedelta(seconds=JITTERED.longest)
+DOUBLED = 2.0
+
+
 def retry_arguments(retries: int) -> dict[str, Any]:
     """Return the arguments that make an operator retry this way.
 
     Airflow's own settings stand in when a worker dies before it could ask the policy.
     """
-    policy = JitteredBackoff()
     return {
         "retries": retries,
-        "retry_policy": policy,
-        "retry_delay": timedelta(seconds=policy.first),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(seconds=policy.longest),
+        "retry_policy": JITTERED,
+        "retry_delay": FIRST_DELAY,
+        "retry_exponential_backoff": DOUBLED,
+        "max_retry_delay": LONGEST_DELAY,
     }
+
+
+def policy_with(
+    policy: RetryPolicy | None, first: timedelta | float, longest: timedelta | float | None
+) -> RetryPolicy | None:
+    """Return our policy with the delays that an operator was given, another policy as it is.
+
+    Airflow asks a policy alone, so that its own `retry_delay` would have no effect beside one.
+    """
+    if policy != JITTERED:
+        return policy
+    seconds = _seconds(first)
+    return JitteredBackoff(seconds, max(seconds, _seconds(longest or LONGEST_DELAY)))
+
+
+def _seconds(delay: timedelta | float) -> float:
+    return delay.total_seconds() if isinstance(delay, timedelta) else float(delay)

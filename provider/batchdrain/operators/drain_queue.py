@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import AssetAlias, BaseOperator, Context
+from airflow.sdk import AssetAlias, BaseOperator, Context, RetryPolicy
 
 from batchdrain import configuration as options
 from batchdrain.drain import (
@@ -30,7 +31,13 @@ from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.assets import counts_of_run, table_asset, tables_alias
-from batchdrain.operators.backoff import retry_arguments
+from batchdrain.operators.backoff import (
+    DOUBLED,
+    FIRST_DELAY,
+    JITTERED,
+    LONGEST_DELAY,
+    policy_with,
+)
 from batchdrain.operators.drain_log import LogObserver, Tally
 from batchdrain.operators.dry_run import counts, is_dry_run, report
 from batchdrain.operators.form_check import flag
@@ -46,6 +53,9 @@ if TYPE_CHECKING:
     from batchdrain.operators.lineage import Lineage
 
 RETRIES = 5
+OUTLETS = [tables_alias()]
+"""A list, and no tuple: of a mapped task Airflow adds it to another list."""
+
 _FIRST_BATCH = 1000
 """Records with which adaptive batches begin, within their limits."""
 
@@ -113,12 +123,25 @@ class DrainQueueOperator(BaseOperator):
         dry_run_limit: int | str | None = None,
         linger: bool = False,
         linger_max: float | None = None,
+        retries: int | None = RETRIES,
+        retry_delay: timedelta | float = FIRST_DELAY,
+        retry_exponential_backoff: float = DOUBLED,
+        max_retry_delay: timedelta | float | None = LONGEST_DELAY,
+        retry_policy: RetryPolicy | None = JITTERED,
+        outlets: Any = OUTLETS,
         **kwargs: Any,
     ) -> None:
-        if "retry_policy" not in kwargs:
-            kwargs = {**retry_arguments(RETRIES), **kwargs}
-        kwargs.setdefault("outlets", [tables_alias()])
-        super().__init__(**kwargs)
+        # Airflow reads these defaults from here for mapped tasks, and lets default_args override
+        # them.
+        super().__init__(
+            retries=retries,
+            retry_delay=retry_delay,
+            retry_exponential_backoff=retry_exponential_backoff,
+            max_retry_delay=max_retry_delay,
+            retry_policy=policy_with(retry_policy, retry_delay, max_retry_delay),
+            outlets=outlets,
+            **kwargs,
+        )
         self.queue_key = queue_key
         self.table = table
         self.parents = parents
