@@ -22,6 +22,11 @@ class AllowedTable:
     table: str
     shards: int | None = None
 
+    @property
+    def entry(self) -> str:
+        """The table as the option writes it."""
+        return self.table if self.shards is None else f"{self.table}:{self.shards}"
+
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Return the keys of the table's queues in Redis, shards in order."""
         return tuple(str(key) for key in keys_of(self.table, self.shards, prefix))
@@ -38,6 +43,10 @@ class AllowList:
     def names(self) -> tuple[str, ...]:
         """The tables' names, in the order of the list."""
         return tuple(entry.table for entry in self.tables)
+
+    def serialize(self) -> list[str]:
+        """Return the list as `parse_allow_list` reads it; Airflow writes it so into a DAG."""
+        return ["*"] if self.any_table else [entry.entry for entry in self.tables]
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Return the keys of all queues that the list allows, in its order."""

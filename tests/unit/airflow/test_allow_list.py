@@ -54,3 +54,9 @@ def test_a_name_in_a_sequence_may_hold_blanks():
 def test_what_is_no_table_is_refused_in_a_sequence_too(entry):
     with pytest.raises(ValueError, match="is no table"):
         parse_allow_list([entry])
+
+
+@pytest.mark.parametrize("given", ["airports, sales.orders:3", "*", ["my table", "flights:2"]])
+def test_a_list_is_written_into_a_dag_as_it_is_read(given):
+    allowed = parse_allow_list(given)
+    assert parse_allow_list(allowed.serialize()) == allowed

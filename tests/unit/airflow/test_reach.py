@@ -9,6 +9,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
+from batchdrain.allow_list import parse_allow_list
 from batchdrain.dags.factory import build_drain_dag
 from batchdrain.dags.redrive import build_redrive_dag
 from batchdrain.errors import ConfigurationError
@@ -36,6 +37,14 @@ def test_a_drain_dag_reaches_its_allow_list_by_its_connection():
     dag = build_drain_dag("d", tables=["orders", "s.items:4"], postgres_conn_id="shop")
     expected = Reach("shop", frozenset({"orders", "s.items"}))
     assert reach_of(serialized_tasks(dag)) == {"shop": expected}
+
+
+@pytest.mark.parametrize("text", ["orders, s.items:4", "*"])
+def test_a_list_that_has_been_read_before_reaches_the_same(text):
+    allowed = parse_allow_list(text)
+    found = reach_of(serialized_tasks(build_drain_dag("d", tables=allowed)))
+    assert found == reach_of(serialized_tasks(build_drain_dag("d", tables=text)))
+    assert found["postgres_default"].covers("s.items")
 
 
 def test_what_a_dag_leaves_out_comes_from_the_section(monkeypatch):
