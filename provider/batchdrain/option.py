@@ -40,7 +40,9 @@ class Option(Generic[T]):
         params: Mapping[str, object] | None = None,
         argument_name: str | None = None,
     ) -> T:
-        """Return the option's value; None as Param or argument means "not given".
+        """Return the option's value; None or "" as Param or argument means "not given".
+
+        An empty list is given: taken for the section's, it would reach what nobody has named.
 
         Raises ConfigurationError naming the place where a bad or missing value stands.
         """
@@ -79,4 +81,4 @@ class Option(Generic[T]):
 
 
 def _is_empty(value: object) -> bool:
-    return value is None or (isinstance(value, (str, list, tuple)) and not value)
+    return value is None or (isinstance(value, str) and not value)

@@ -200,7 +200,7 @@ def left_push(value: Any) -> AllowList:
     """Read a list of tables without shards, ``*`` or ``none``."""
     if isinstance(value, bool):
         return AllowList(any_table=value)
-    if isinstance(value, str) and value.strip() == "none":
+    if (isinstance(value, str) and value.strip() == "none") or value in ([], ()):
         return AllowList()
     chosen = parse_allow_list(value)
     if any(entry.shards is not None for entry in chosen.tables):

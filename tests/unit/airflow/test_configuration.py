@@ -42,6 +42,7 @@ def test_a_param_comes_before_the_argument_the_section_and_the_default(monkeypat
         (options.TIMEZONE, "America/Mexico_City", "America/Mexico_City"),
         (options.LEFT_PUSH, "none", AllowList()),
         (options.LEFT_PUSH, False, AllowList()),
+        (options.LEFT_PUSH, [], AllowList()),
         (options.LEFT_PUSH, True, AllowList(any_table=True)),
         (options.LEFT_PUSH, "*", AllowList(any_table=True)),
         (options.LEFT_PUSH, "a, s.b", AllowList((AllowedTable("a"), AllowedTable("s.b")))),
@@ -88,6 +89,8 @@ def test_a_good_value_is_taken(option, value, expected):
         (options.TABLES, "flights, flights"),
         (options.TABLES, "*, flights"),
         (options.TABLES, ","),
+        (options.TABLES, []),
+        (options.TABLES, ()),
         (options.LEFT_PUSH, "orders:4"),
         (options.LEFT_PUSH, 1),
     ],
@@ -95,6 +98,16 @@ def test_a_good_value_is_taken(option, value, expected):
 def test_a_bad_value_is_an_error_that_names_the_option(option, value):
     with pytest.raises(ConfigurationError, match=rf"argument {option.name} is "):
         option.read(value)
+
+
+def test_an_empty_list_is_not_taken_for_that_of_the_section(monkeypatch):
+    """A list that is made while a DAG runs may be empty: then nothing is meant, not all."""
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "flights")
+    monkeypatch.setenv("AIRFLOW__BATCHDRAIN__LEFT_PUSH", "*")
+    with pytest.raises(ConfigurationError, match="argument tables is .*, but it names no table"):
+        options.TABLES.read([])
+    assert not options.LEFT_PUSH.read([]).covers("flights")
+    assert options.TABLES.read("").covers("flights")
 
 
 def test_the_sentence_about_a_scope_says_what_is_wrong_with_it():
