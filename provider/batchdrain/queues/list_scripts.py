@@ -26,13 +26,28 @@ local number, place = tonumber(ARGV[2]), tonumber(ARGV[3])
 local most, room = tonumber(ARGV[4]), tonumber(ARGV[5])
 local counter = redis.call('GET', KEYS[2])
 local newest = tonumber(counter or '0')
-local elements = {}
-local function in_flight(key, from)
-    for _, element in ipairs(redis.call('LRANGE', key, from, from + most - 1)) do
-        if room <= 0 then break end
-        elements[#elements + 1] = element
-        room = room - #element
+local elements, largest = {}, 1
+local function read(key, from, left)
+    local step = 8
+    while #elements < most and room > 0 do
+        local wanted = math.min(step, most - #elements)
+        local upto = from + wanted - 1
+        local first, last = left and from or -upto - 1, left and upto or -from - 1
+        local there = redis.call('LRANGE', key, first, last)
+        for i = 1, #there do
+            if room <= 0 then return end
+            local element = there[left and i or #there + 1 - i]
+            elements[#elements + 1] = element
+            room = room - #element
+            largest = math.max(largest, #element)
+        end
+        if #there < wanted then return end
+        from = upto + 1
+        step = math.max(1, math.min(8 * step, math.floor(room / largest)))
     end
+end
+local function in_flight(key, from)
+    read(key, from, true)
     return #elements > 0
 end
 if newest < number then
@@ -48,12 +63,7 @@ if in_flight(KEYS[5], 0) then
 end
 if newest > number then return {'apart'} end
 local left = ARGV[6] == 'LEFT'
-local there = redis.call('LRANGE', KEYS[1], left and 0 or -most, left and most - 1 or -1)
-for i = 1, #there do
-    if room <= 0 then break end
-    elements[i] = there[left and i or #there + 1 - i]
-    room = room - #elements[i]
-end
+read(KEYS[1], 0, left)
 if #elements > 0 then
     for from = 1, #elements, 1000 do
         local upto = math.min(from + 999, #elements)
@@ -67,7 +77,8 @@ return {'claimed', number + 1, 0, elements}
 """Returns what is in flight behind a position, or else moves new elements into flight.
 
 Answers `taken`; `apart` when counter and in-flight lists don't follow the position; or `in flight`
-or `claimed` with the list's number, how many elements come before, and the elements.
+or `claimed` with the list's number, how many elements come before, and the elements. They are read
+in growing steps: whatever is read is copied, and of large elements only a few are wanted.
 """
 
 SETTLE = """#!lua flags=allow-oom

@@ -348,6 +348,25 @@ def test_a_redis_that_is_full_can_still_be_relieved(own_valkey: ValkeyServer) ->
             client.config_set("maxmemory", 0)
 
 
+@pytest.mark.parametrize("left_push", [False, True])
+def test_a_claim_of_large_elements_copies_few_besides(
+    own_valkey: ValkeyServer, left_push: bool
+) -> None:
+    """Or Redis would serve nobody else meanwhile, and need half as much memory again."""
+    with redis.Redis.from_url(own_valkey.url) as client:
+        queue = taken(client, left_push=left_push, max_bytes=1_000_000)
+        push = client.lpush if left_push else client.rpush
+        for number in range(600):
+            push(KEY, b"%100000d" % number)
+        before = client.info("memory")["used_memory_peak"]
+        claimed = numbers(queue.claim(1_000, START))
+        assert claimed == list(range(10))
+        assert client.info("memory")["used_memory_peak"] - before < 10_000_000
+        assert numbers(queue.claim(15, START)) == list(range(10))
+        queue.give_back(START)
+        assert [client.llen(KEY), queue.depth()] == [600, 600]
+
+
 def test_waiting_outlasts_the_clients_own_time_out(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url, socket_timeout=0.5) as client:
         assert not ListQueue(client, KEY).wait(START, 0.8)
