@@ -28,6 +28,9 @@ FIELDS = "batchdrain_fields"
 _OURS = b'"batchdrain_'
 """A record that has such a member itself is encoded, so that decoding is never ambiguous."""
 
+_ESCAPE = b"\\u"
+"""How JSON begins a character that the database's encoding may lack, also in ASCII."""
+
 _DEEP = 500
 """Brackets from which nesting may exceed the server's stack."""
 
@@ -50,7 +53,7 @@ def storable(connection: psycopg.Connection[Any], bodies: Sequence[bytes]) -> li
         except UnicodeDecodeError:
             texts.append(encoded(body))
             continue
-        if _is_doubtful(body):
+        if _is_doubtful(body) or (_ESCAPE in body and not every_character):
             doubtful.append(len(texts) - 1)
     for index in _not_jsonb(connection, texts, doubtful):
         texts[index] = encoded(bodies[index])
@@ -62,9 +65,15 @@ def encoded(body: bytes) -> str:
     return json.dumps({ENCODED: base64.b64encode(body).decode()})
 
 
-def stream_fields(fields: Mapping[bytes, bytes]) -> str:
-    """Return the JSON object that keeps the fields of a stream entry."""
-    kept = {_name(name): _value(value) for name, value in fields.items()}
+def stream_fields(fields: Mapping[bytes, bytes], every_character: bool) -> str:
+    """Return the JSON object that keeps the fields of a stream entry.
+
+    `every_character` is as for `storable_text`.
+    """
+    kept = {
+        _name(name, every_character): _value(value, every_character)
+        for name, value in fields.items()
+    }
     return json.dumps({FIELDS: kept})
 
 
@@ -117,19 +126,19 @@ def _all_jsonb(connection: psycopg.Connection[Any], texts: list[str]) -> bool:
     return True
 
 
-def _plain(data: bytes) -> str | None:
+def _plain(data: bytes, every_character: bool) -> str | None:
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return None
-    return None if "\0" in text else text
+    return None if "\0" in text or not (every_character or text.isascii()) else text
 
 
-def _name(name: bytes) -> str:
-    plain = _plain(name)
+def _name(name: bytes, every_character: bool) -> str:
+    plain = _plain(name, every_character)
     return f"{ENCODED}:{base64.b64encode(name).decode()}" if plain is None else plain
 
 
-def _value(value: bytes) -> str | dict[str, str]:
-    plain = _plain(value)
+def _value(value: bytes, every_character: bool) -> str | dict[str, str]:
+    plain = _plain(value, every_character)
     return {ENCODED: base64.b64encode(value).decode()} if plain is None else plain

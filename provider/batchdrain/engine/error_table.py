@@ -307,7 +307,8 @@ def _values(connection: psycopg.Connection[Any], rows: Sequence[ErrorRow]) -> st
         if row.data is not None:
             value["record_data"] = next(bodies)
         else:
-            value["record_data"] = stream_fields(row.fields) if row.fields else None
+            fields = row.fields
+            value["record_data"] = stream_fields(fields, every_character) if fields else None
         values.append(value)
     return msgspec.json.encode(values).decode()
 

@@ -362,3 +362,31 @@ def test_a_database_that_is_not_utf8_keeps_every_record(postgres_url: str) -> No
         write(opened(connection), connection, [replace(ROW, record_id="€")])
         ids = connection.execute("SELECT record_id FROM t_errors ORDER BY id").fetchall()
         assert ids == [("1",), ("\\u20ac",)]
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_what_a_database_lacks_is_encoded_though_it_arrived_in_ascii(
+    postgres_url: str, encoding: str
+) -> None:
+    """As most languages write JSON; and as the fields of a stream entry are written here."""
+    with (
+        fresh_database(postgres_url, encoding) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        connection.execute("SET client_encoding = 'UTF8'")
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        bodies = [b'{"a": "\\u20ac"}', b'{"a": "\\u0041"}']
+        encoded = base64.b64encode(bodies[0]).decode()
+        assert kept(connection, bodies) == [{"batchdrain_base64": encoded}, {"a": "A"}]
+        fields = {"€".encode(): b"1", b"x": "€".encode()}
+        write(opened(connection), connection, [replace(ROW, data=None, fields=fields)])
+        newest = "SELECT record_data FROM t_errors ORDER BY id DESC LIMIT 1"
+        euro = base64.b64encode("€".encode()).decode()
+        assert connection.execute(newest).fetchone() == (
+            {
+                "batchdrain_fields": {
+                    f"batchdrain_base64:{euro}": "1",
+                    "x": {"batchdrain_base64": euro},
+                }
+            },
+        )

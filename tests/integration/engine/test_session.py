@@ -67,11 +67,13 @@ def test_a_refused_record_is_in_no_error_of_its_error_table(
     assert secret not in "".join(traceback.format_exception(raised.value))
 
 
-@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+@pytest.mark.parametrize(
+    ("encoding", "escaped"), [("LATIN1", False), ("LATIN1", True), ("SQL_ASCII", False)]
+)
 def test_a_character_that_the_database_does_not_know_costs_its_record_only(
-    postgres_url: str, style: str, record: MakeRecord, encoding: str
+    postgres_url: str, style: str, record: MakeRecord, encoding: str, escaped: bool
 ) -> None:
-    """SQL_ASCII takes any bytes."""
+    """Escaped or not, as languages write JSON; SQL_ASCII takes any bytes."""
     with (
         fresh_database(postgres_url, encoding) as url,
         psycopg.connect(url, autocommit=True) as connection,
@@ -82,7 +84,7 @@ def test_a_character_that_the_database_does_not_know_costs_its_record_only(
         connection.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
         values = ("fine", "é", "5 €", "too")
         batch = [
-            record("INSERT", json.dumps({"id": n, "v": v}, ensure_ascii=False).encode())
+            record("INSERT", json.dumps({"id": n, "v": v}, ensure_ascii=escaped).encode())
             for n, v in enumerate(values)
         ]
         bad = {2: "untranslatable_character"} if encoding == "LATIN1" else {}

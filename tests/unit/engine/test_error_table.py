@@ -50,7 +50,7 @@ def test_bytes_are_kept_in_base64() -> None:
 
 def test_fields_of_a_stream_entry_are_kept_by_name() -> None:
     kept = json.loads(
-        stream_fields({b"a": "é".encode(), b"b": b"\xff", b"c": b"\0", b"\xfe": b"x"})
+        stream_fields({b"a": "é".encode(), b"b": b"\xff", b"c": b"\0", b"\xfe": b"x"}, True)
     )
     assert kept == {
         "batchdrain_fields": {
