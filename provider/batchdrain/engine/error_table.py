@@ -27,6 +27,9 @@ _SUFFIX = "_errors"
 _NAME_BYTES = 63
 """Longest identifier (NAMEDATALEN - 1); PostgreSQL would cut the suffix off silently."""
 
+_LARGE = 100_000_000
+"""Bytes from which a record may exceed jsonb's limit, at worst encoded and with many members."""
+
 _CREATE = SQL("""
 CREATE TABLE IF NOT EXISTS {table} (
     record_id       varchar,
@@ -223,13 +226,26 @@ class ErrorTable:
             where = f' at "{of}"' if of else ""
             raise SystemicError(
                 f'table "{self.name}" does not take refused records: '
-                f"{condition_name(error.sqlstate or '')}{where}; nothing was consumed, mend it"
+                f"{condition_name(error.sqlstate or '')}{where}; nothing was consumed, "
+                f"{_too_large(error, rows) or 'mend it'}"
             ) from None  # PostgreSQL's details quote the row.
 
     def _insert(
         self, connection: psycopg.Connection[Any], values: str, following: Sequence[Command]
     ) -> None:
         send(connection, [_SAVEPOINT, Command(self._statement, (values,)), _RELEASE, *following])
+
+
+def _too_large(error: psycopg.Error, rows: Sequence[ErrorRow]) -> str | None:
+    """Say which message is at fault where it is larger than what jsonb can keep."""
+    largest = max(rows, key=lambda row: len(row.data or b""))
+    size = len(largest.data or b"")
+    if not isinstance(error, errors.ProgramLimitExceeded) or size < _LARGE:
+        return None
+    return (
+        f"for message {largest.message_id} has {size} bytes, and a jsonb value ends at 256 MB: "
+        "remove it from the queue by its id"
+    )
 
 
 def may_not_create(table: Table) -> str:

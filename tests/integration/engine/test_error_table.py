@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import re
 import threading
 import zlib
@@ -15,6 +16,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from batchdrain.engine import error_table
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.error_table import ErrorRow, ErrorTable, error_table_name
 from batchdrain.engine.records import Refusal
@@ -390,3 +392,18 @@ def test_what_a_database_lacks_is_encoded_though_it_arrived_in_ascii(
                 }
             },
         )
+
+
+def test_a_message_that_jsonb_can_not_keep_is_named(
+    plain: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From about 200 MB on; here an index has a limit, too. The table can't be mended for it."""
+    plain.execute("CREATE TABLE t_errors (id int, record_data json)")
+    plain.execute("CREATE INDEX ON t_errors ((record_data::text))")
+    noise = random.Random(1).randbytes(30_000)
+    large = replace(ROW, data=noise, message_id="7-1")
+    with pytest.raises(SystemicError, match="program_limit_exceeded; nothing was consumed, mend"):
+        write(opened(plain), plain, [ROW, large])
+    monkeypatch.setattr(error_table, "_LARGE", 30_000)
+    with pytest.raises(SystemicError, match="for message 7-1 has 30000 bytes, and a jsonb value"):
+        write(opened(plain), plain, [ROW, large])
