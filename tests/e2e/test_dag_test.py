@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -9,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from batchdrain.engine.batch_log import totals
-from fix_airflow_home import REPOSITORY
+from fix_airflow_home import REPOSITORY, TEST_DAGS
 from fix_drain_dag import insert, parsed, push, states
 from traces import traces
 
@@ -170,3 +172,27 @@ def test_the_summary_counts_by_type_field_and_client(drain_run, connection, redi
         ("not_null_violation", "name", None, 1),
     }
     assert {group["example"] for group in groups} == {None, "X"}
+
+
+@pytest.fixture
+def own_pool(airflow_home: Path) -> Iterator[str]:
+    """A pool in the metadata database."""
+    from airflow.models.pool import Pool
+
+    Pool.create_or_update_pool("own", slots=2, description="", include_deferred=False)
+    yield "own"
+    Pool.delete_pool("own")
+
+
+@pytest.mark.usefixtures("airflow_connections", "tables")
+def test_a_dag_whose_drains_have_a_pool_of_their_own_can_be_tried(own_pool, redis_client):
+    """`dag.test()` takes one task after the other, first the one that watches the pool."""
+    file = TEST_DAGS / "drain_in_pool.py"
+    file.write_text(
+        "from batchdrain.dags.factory import build_drain_dag  # an Airflow DAG\n"
+        f"dag = build_drain_dag('drain_in_pool', schedule=None, pool='{own_pool}')\n"
+    )
+    push(redis_client, "batchdrain:airports", insert(code="MEX", name="Benito"))
+    run = parsed(file, "drain_in_pool").test()
+    assert run.state == "success", states(run)
+    assert states(run)["watch_pool"] == "success"

@@ -50,8 +50,12 @@ def await_start(
 ) -> None:
     """Wait until a drain of the run of `task`, or of another run, gets a slot of the pool.
 
-    Raises ConfigurationError with a sentence if none does within `patience` seconds.
+    Where the metadata database can be reached it tells; tasks may run one after the other there, so
+    that no drain starts before this one has ended. Raises ConfigurationError with a sentence if
+    none does within `patience` seconds.
     """
+    if _known(pool):
+        return
     deadline = time.monotonic() + patience
 
     def _drains(states: tuple[str, ...], **where: Any) -> int:

@@ -104,7 +104,7 @@ def test_an_empty_list_is_not_taken_for_that_of_the_section(monkeypatch):
     """A list that is made while a DAG runs may be empty: then nothing is meant, not all."""
     monkeypatch.setenv("AIRFLOW__BATCHDRAIN__TABLES", "flights")
     monkeypatch.setenv("AIRFLOW__BATCHDRAIN__LEFT_PUSH", "*")
-    with pytest.raises(ConfigurationError, match="argument tables is .*, but it names no table"):
+    with pytest.raises(ConfigurationError, match=r"argument tables is .*, but it names no table"):
         options.TABLES.read([])
     assert not options.LEFT_PUSH.read([]).covers("flights")
     assert options.TABLES.read("").covers("flights")
