@@ -45,7 +45,9 @@ class Cadence:
     def crons(self) -> tuple[str, ...]:
         """Return cron expressions that together are the schedule; six fields have the seconds last.
 
-        Airflow starts one run where several of them meet.
+        Airflow starts one run where several of them meet. So the one off the peak goes on through
+        the peak where each of its runs is one of the peak's, too: in the hour that comes twice when
+        clocks are put back, Airflow starts runs both times only of a cron for every hour.
         """
         crons: list[str] = []
         for seconds, at_peak in ((self.off_peak, False), (self.peak, True)):
@@ -54,7 +56,7 @@ class Cadence:
                 minutes = tuple(
                     minute
                     for minute in MINUTES
-                    if self._in_window(hour * 60 + minute) is at_peak
+                    if self._at(hour * 60 + minute, at_peak=at_peak)
                     and (seconds <= 60 or minute % (seconds // 60) == 0)
                 )
                 if minutes:
@@ -76,6 +78,11 @@ class Cadence:
             return text
         start, end = map(_clock, self.window)
         return f"{text}; every {self.peak} s {start}\u2013{end} {self.timezone}"
+
+    def _at(self, minute_of_day: int, *, at_peak: bool) -> bool:
+        """Tell whether a minute belongs to the crons of the peak, or to the others."""
+        met = self._in_window(minute_of_day)
+        return met is at_peak or (met and self.off_peak % self.peak == 0)
 
     def _in_window(self, minute_of_day: int) -> bool:
         if self.window is None:

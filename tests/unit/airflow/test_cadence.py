@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -68,7 +69,16 @@ def test_crons_start_exactly_the_runs_of_the_cadence(cadence):
 
 
 def test_the_default_schedule_is_two_short_crons():
-    assert MEXICO.crons() == ("* 0-6,8-23 * * *", "* 7 * * * */15")
+    assert MEXICO.crons() == ("* * * * *", "* 7 * * * */15")
+
+
+def test_clocks_that_are_put_back_or_forward_stop_no_runs():
+    """The night of each has one hour more, or less, than others, and a run for each minute."""
+    cadence = Cadence(60, 15, (7 * 60, 8 * 60), "America/New_York")
+    zone = ZoneInfo(cadence.timezone)
+    for day in (datetime(2026, 11, 1, tzinfo=zone), datetime(2026, 3, 8, tzinfo=zone)):
+        times = starts(cadence, day, 5 * 60)
+        assert {(b - a).total_seconds() for a, b in pairwise(times)} == {60}
 
 
 def covered(cadence: Cadence) -> list[str]:
