@@ -71,25 +71,29 @@ def seconds_from(lowest: float) -> Callable[[Any], float]:
 
 def limit(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
     """Return what reads a limit, or ``none`` for no limit."""
-
-    def _parse_limit(value: Any) -> T | None:
-        return None if str(value).strip() == "none" else parse(value)
-
-    return _parse_limit
+    return _or_word("none", parse)
 
 
 def adaptive(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
     """Return what reads a number, or ``adaptive`` (None)."""
+    return _or_word("adaptive", parse)
 
-    def _parse_adaptive(value: Any) -> T | None:
-        return None if str(value).strip() == "adaptive" else parse(value)
 
-    return _parse_adaptive
+def _or_word(word: str, parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    def _parse(value: Any) -> T | None:
+        if str(value).strip() == word:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {word}") from None
+
+    return _parse
 
 
 def share(value: Any) -> float:
     """Read a number from 0 to 1."""
-    message = "it must be a number from 0 to 1 (1 switches the brake off)"
+    message = "it must be a number from 0 to 1"
     number = _number(value, message)
     if not 0 <= number <= 1:
         raise ValueError(message)

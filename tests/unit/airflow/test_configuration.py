@@ -117,6 +117,22 @@ def test_the_sentence_about_a_scope_says_what_is_wrong_with_it():
         options.TABLES.read(5)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        (options.BATCH_SIZE, "Auto", "a whole number of at least 1, or adaptive."),
+        (options.MAX_RECORDS, "None", "a whole number of at least 1, or none."),
+        (options.MAX_SECONDS, "1m", "a number of seconds above 0, or none."),
+        (options.ALERT_REFUSED_SHARE, "off", "a number from 0 to 1, or none."),
+        (options.MAX_REFUSED_SHARE, "off", "a number from 0 to 1."),
+    ],
+)
+def test_the_sentence_about_a_number_names_the_word_that_stands_for_none(option, value, sentence):
+    with pytest.raises(ConfigurationError) as caught:
+        option.read(value)
+    assert str(caught.value).endswith(f"it must be {sentence}")
+
+
 def test_members_that_no_message_can_carry_a_scope_in_are_reserved():
     for member in OWN_MEMBERS:
         with pytest.raises(ConfigurationError, match=f"member {member} "):
