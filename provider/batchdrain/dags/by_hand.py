@@ -8,6 +8,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from batchdrain.dags.form_params import merged_params
+
 
 def dag_by_hand(
     dag_id: str,
@@ -19,6 +21,7 @@ def dag_by_hand(
 ) -> DAG:
     """Return a DAG without schedule and tasks; `arguments` of Airflow's DAG come first.
 
+    Among them may be `params`: other defaults of the form, and further Params.
     It is not paused: it does nothing by itself, and nobody should have to find the switch first.
     """
     given = {
@@ -27,12 +30,12 @@ def dag_by_hand(
         "start_date": datetime(2025, 1, 1, tzinfo=UTC),
         "is_paused_upon_creation": False,
         **arguments,
+        "params": merged_params(form, arguments.get("params")),
     }
     return DAG(
         dag_id,
         schedule=None,
         catchup=False,
-        params=dict(form),
         tags=["batchdrain", *tags],
         **given,
     )

@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseNotifier, MultipleCronTriggerTimetable, Param, TriggerRule
-from airflow.sdk.definitions.param import ParamsDict
 
 from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
 from batchdrain.cadence import Cadence
+from batchdrain.dags.form_params import merged_params
 from batchdrain.dags.trigger_form import trigger_form
 from batchdrain.errors import ConfigurationError
 from batchdrain.operators.backoff import retry_arguments
@@ -188,14 +188,8 @@ def _dag_arguments(given: Mapping[str, Any], form: Mapping[str, Param]) -> dict[
             "The argument catchup can't be set: a run drains what is there, so runs for the past "
             "would find nothing left; leave it out."
         )
-    params = given.get("params") or {}
-    if not isinstance(params, (Mapping, ParamsDict)):
-        raise ConfigurationError(
-            f"The argument params must be a dict of Params, not of type {type(params).__name__}."
-        )
-    merged = ParamsDict(dict(form))
-    merged.update(params)
-    return {**given, "params": merged, "catchup": False}
+    params = merged_params(form, given.get("params"))
+    return {**given, "params": params, "catchup": False}
 
 
 def _add_tasks(

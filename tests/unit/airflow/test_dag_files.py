@@ -13,7 +13,10 @@ from airflow.sdk import BaseHook, Param
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
+from batchdrain.dags.control import build_control_dag
 from batchdrain.dags.factory import build_drain_dag
+from batchdrain.dags.preflight import build_preflight_dag
+from batchdrain.dags.redrive import build_redrive_dag
 from batchdrain.demo.installation import BY_HAND, DAG_ID
 from batchdrain.errors import ConfigurationError
 from fix_airflow_home import REPOSITORY
@@ -190,6 +193,17 @@ def test_what_a_user_shows_of_the_dag_comes_before_ours():
     assert tried.params.validate()["dry_run"] is True
     with pytest.raises(ParamValidationError, match="param batch_size:"):
         dag.params.update({"batch_size": 0})
+
+
+def test_the_forms_of_dags_by_hand_take_other_defaults_and_further_params():
+    given = {"action": "hold", "shard": 1, "ticket": "none"}
+    shown = build_control_dag("c", tables="flights:2", params=given).params.validate()
+    assert {name: shown[name] for name in given} == given
+    shown = build_redrive_dag("r", tables="a, b", params={"table": "b"}).params.validate()
+    assert (shown["action"], shown["table"]) == ("inspect", "b")
+    assert build_preflight_dag("p", params={"ticket": 1}).params.validate() == {"ticket": 1}
+    with pytest.raises(ConfigurationError, match="The argument params must be a dict"):
+        build_redrive_dag("r", tables="a", params=5)
 
 
 @pytest.mark.parametrize(("argument", "value"), [("catchup", True), ("params", 5)])
