@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseHook, Connection
@@ -95,6 +97,20 @@ def extra_text(connection: Connection, name: str) -> str:
             f"The extra field {name} of the Airflow connection {connection.conn_id!r} must be text."
         )
     return "" if value is None else str(value)
+
+
+def extra_file(connection: Connection, name: str) -> str:
+    """Return the path of a file from the connection's extra field, the empty one where it is none.
+
+    Raises ConfigurationError naming the field if there is no such file, or it can't be read.
+    """
+    path = extra_text(connection, name)
+    if path and not (Path(path).is_file() and os.access(path, os.R_OK)):
+        raise ConfigurationError(
+            f"The extra field {name} of the Airflow connection {connection.conn_id!r} is {path!r}, "
+            "but there is no such file here, or it can't be read."
+        )
+    return path
 
 
 def extra_addresses(connection: Connection, name: str, port: int) -> tuple[Address, ...]:

@@ -17,6 +17,7 @@ from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.connection import (
     extra_addresses,
     extra_count,
+    extra_file,
     extra_flag,
     extra_seconds,
 )
@@ -27,7 +28,7 @@ _PORT = 6379
 """The port of a server, unless another is given (Redis' own default)."""
 
 _TLS_SCHEME = "rediss"
-_TLS_EXTRAS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_keyfile", "ssl_certfile")
+_TLS_FILES = ("ssl_ca_certs", "ssl_keyfile", "ssl_certfile")
 
 
 def blocking_client(connection: Connection) -> Any:
@@ -107,14 +108,18 @@ def _is_cluster(connection: Connection) -> bool:
 def _encryption(connection: Connection) -> dict[str, Any]:
     """Return redis-py's TLS options; the scheme `rediss` is TLS whatever the extra field says.
 
-    Raises ConfigurationError naming an extra field that is neither true nor false.
+    Raises ConfigurationError naming an extra field that is neither true nor false, or whose file
+    is missing: to redis-py that is an error of the network, which may pass.
     """
     extra = connection.extra_dejson
     options: dict[str, Any] = {
         "ssl": extra_flag(connection, "ssl", False)
         or _TLS_SCHEME in (connection.conn_type, connection.schema),
-        **{name: extra[name] for name in _TLS_EXTRAS if extra.get(name) is not None},
     }
+    if extra.get("ssl_cert_reqs"):
+        options["ssl_cert_reqs"] = extra["ssl_cert_reqs"]
+    if options["ssl"] or extra_flag(connection, "sentinel_ssl", False):
+        options |= {name: path for name in _TLS_FILES if (path := extra_file(connection, name))}
     if extra.get("ssl_check_hostname") is not None:
         options["ssl_check_hostname"] = extra_flag(connection, "ssl_check_hostname", True)
     return options

@@ -255,6 +255,21 @@ def test_a_server_behind_tls_is_trusted_by_its_certificate(monkeypatch, own_valk
         hook.close()
 
 
+@pytest.mark.parametrize("name", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_of_tls_that_is_missing_is_named_and_an_empty_field_names_none(monkeypatch, name):
+    """The server isn't away, so that trying again would not help."""
+    secure = {"conn_type": "rediss", "host": "127.0.0.1", "port": 1}
+    away = {**secure, "extra": {name: "", "retries": 0}}
+    monkeypatch.setenv("AIRFLOW_CONN_TLS", json.dumps(away))
+    assert "refused" in RedisQueueHook("tls").test_connection()[1]
+    monkeypatch.setenv("AIRFLOW_CONN_TLS", json.dumps({**secure, "extra": {name: "/no/ca.pem"}}))
+    with pytest.raises(ConfigurationError, match=f"field {name} .* '/no/ca.pem', but there is no"):
+        RedisQueueHook("tls").client()
+    plain = {**secure, "conn_type": "redis", "extra": {name: "/no/ca.pem"}}
+    monkeypatch.setenv("AIRFLOW_CONN_TLS", json.dumps(plain))
+    RedisQueueHook("tls").client()
+
+
 def test_no_operation_and_no_list_of_records_are_sentences(canota):
     with pytest.raises(ConfigurationError, match="operation 5 is unknown"):
         BatchPostgresHook().process_single_records(5, [], canota)
