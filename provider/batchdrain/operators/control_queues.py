@@ -15,7 +15,14 @@ from batchdrain import configuration as options
 from batchdrain.allow_list import AllowList
 from batchdrain.drain.discard import discard
 from batchdrain.engine.parents import Verdict, verdicts
-from batchdrain.engine.position import Ledger, create_state, hold, positions, unhold
+from batchdrain.engine.position import (
+    Ledger,
+    create_state,
+    hold,
+    positions,
+    stopped,
+    unhold,
+)
 from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
@@ -103,9 +110,10 @@ class ControlQueuesOperator(BaseOperator):
         prefix = options.PREFIX.read(self.prefix)
         chosen = [str(name).strip() for name in params.get("tables") or []]
         if allowed.any_table:
-            found = [QueueKey.parse(key, prefix) for key in redis_hook.scan(prefix)]
+            there = dict.fromkeys([*redis_hook.scan(prefix), *_held(connection, prefix)])
+            found = [QueueKey.parse(key, prefix) for key in there]
             keys = [key for key in found if not chosen or key.table_name in chosen]
-            # A queue can be held before its first message comes, and released when its key is gone.
+            # A queue can be held before its first message comes.
             absent = sorted({*chosen} - {key.table_name for key in keys})
             covered = verdicts(connection, absent)
             keys += [
@@ -223,6 +231,15 @@ class ControlQueuesOperator(BaseOperator):
                 self.log.info("::endgroup::")
         for line in aligned(QUEUE_HEAD, rows):
             self.log.info("%s", line)
+
+
+def _held(connection: psycopg.Connection[Any], prefix: str) -> list[str]:
+    """Return the queues on hold; Redis has no key of one whose first message has not come yet."""
+    return [
+        queue
+        for queue, position in stopped(connection).items()
+        if position.held and queue.startswith(f"{prefix}:")
+    ]
 
 
 def _count(params: Mapping[str, Any], name: str, default: int | None = None) -> int:

@@ -182,6 +182,14 @@ def test_a_queue_is_held_before_its_first_message_comes(redis_client, connection
         control("hold", "*", tables=["thing"])
 
 
+def test_a_queue_that_is_held_before_it_exists_is_released_with_all_others(connection):
+    """Where all tables may be drained Redis tells of the queues, and does not know this one yet."""
+    control("hold", "*", tables=["things"])
+    assert control("look", "*")["queues"] == [KEY]
+    assert control("release", "*")["queues"] == [KEY]
+    assert not positions(connection, [KEY])[KEY].held
+
+
 @pytest.mark.parametrize("conf", [{"table": ["things"]}, {"actions": "hold"}, {"shards": 1}])
 def test_a_name_that_no_param_has_is_refused_and_nothing_held(conf, redis_client, monkeypatch):
     """Passed over, it would leave the choice open: all queues would be held."""
