@@ -189,13 +189,23 @@ def _texts(params: Mapping[str, Any], name: str) -> list[str] | None:
 
 def _numbers(params: Mapping[str, Any]) -> list[int] | None:
     given = params.get("ids") or []
+    message = "The Param ids must be a list of row numbers."
+    if not isinstance(given, list):
+        raise ConfigurationError(message)
     try:
-        numbers = [int(each) for each in given]
-    except (TypeError, ValueError):
-        raise ConfigurationError("The Param ids must be a list of row numbers.") from None
+        numbers = [_row_number(each) for each in given]
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigurationError(message) from None
     if any(abs(number) >= 2**63 for number in numbers):
         raise ConfigurationError("The Param ids has a number that no row can have.")
     return numbers or None
+
+
+def _row_number(given: Any) -> int:
+    number = int(given)
+    if isinstance(given, bool) or (isinstance(given, float) and given != number):
+        raise ValueError("neither true nor 1.9 is row 1")
+    return number
 
 
 def _moment(params: Mapping[str, Any], name: str) -> datetime | None:

@@ -82,6 +82,10 @@ def test_mended_records_are_applied_and_the_rest_discarded(connection, capsys):
         ({"action": "inspect", "most": 0}, "Param most must be"),
         ({"action": "inspect", "most": 2**70}, "Param most must be"),
         ({"action": "inspect", "ids": [2**70]}, "a number that no row can have"),
+        *(
+            ({"action": "discard", "ids": ids}, "must be a list of row numbers")
+            for ids in ("12", [1.9], [True], {"1": 2}, [float("inf")], ["x"])
+        ),
         ({"action": "inspect", "error_types": ["a\0"]}, "must not hold NUL"),
         ({"action": "redrive", "set_columns": {"name": "\ud800"}}, "that is no JSON"),
         ({"action": "redrive", "set_columns": [1]}, "Param set_columns must be an object"),
