@@ -125,10 +125,18 @@ class Redrive:
 
     def discard(self, choice: Choice, most: int) -> int:
         """Resolve at most `most` of the chosen rows without applying them; return how many."""
+        discarded, after, left = 0, 0, most
         with self._connect() as connection:
             records = self._records(connection)
-            rows = records.read(connection, choice, 0, most)
-            return records.resolve(connection, [row.id for row in rows], "discarded", 0)
+            while left > 0:
+                # Not all at once: what is read holds the records themselves, a million maybe.
+                rows = records.read(connection, choice, after, min(left, _AT_A_TIME))
+                if not rows:
+                    break
+                after, left = rows[-1].id, left - len(rows)
+                ids = [row.id for row in rows]
+                discarded += records.resolve(connection, ids, "discarded", 0)
+        return discarded
 
     def apply(
         self,

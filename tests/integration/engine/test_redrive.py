@@ -10,6 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from batchdrain.engine.catalog import read_table
+from batchdrain.engine.error_table import ErrorTable
 from batchdrain.engine.position import hold
 from batchdrain.engine.redrive import Patch, Redrive, RedriveOutcome
 from batchdrain.engine.refused_records import Choice, RefusedRecords
@@ -320,3 +322,24 @@ def test_a_role_that_may_not_change_the_rows_is_told_what_it_lacks(
     with pytest.raises(ConfigurationError, match="GRANT SELECT, UPDATE, DELETE ON"):
         humble.apply(Choice(), 10, note=quiet)
     assert value(connection, "SELECT count(*) FROM t") == 0
+
+
+def test_many_rows_are_discarded_without_holding_all_of_them(
+    connection: Connection, redrive: Redrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is read with its record, so that a million of them would not fit into a worker."""
+    ErrorTable.open(connection, read_table(connection, "t"))
+    connection.execute("INSERT INTO t_errors (record_id) SELECT generate_series(1, 1300)")
+    asked: list[int] = []
+    read = RefusedRecords.read
+
+    def _read(self: RefusedRecords, *given: Any) -> Any:
+        asked.append(given[-1])
+        return read(self, *given)
+
+    monkeypatch.setattr(RefusedRecords, "read", _read)
+    assert redrive.discard(Choice(), 1_200) == 1_200
+    assert max(asked) <= 500
+    oldest = "SELECT min(record_id::int) FROM t_errors WHERE resolved_at IS NULL"
+    assert value(connection, oldest) == 1_201
+    assert redrive.discard(Choice(), 1_200) == 100
