@@ -13,7 +13,7 @@ _NO_RECORD = [b"5", b"null", b"[]", b'"\\u0000"', b"{}", b'{"nope": 1e999999}']
 
 quick = settings(
     derandomize=True,
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

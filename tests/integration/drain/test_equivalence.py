@@ -159,7 +159,7 @@ def _compare(
 
 
 def test_a_queue_is_what_its_records_are_one_at_a_time(check: Check) -> None:
-    check(settings(quick, max_examples=60))
+    check(settings(quick, max_examples=40))
 
 
 @pytest.mark.long

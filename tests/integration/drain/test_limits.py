@@ -45,8 +45,8 @@ def test_messages_are_never_split(lab: Lab) -> None:
 @BOTH
 def test_max_seconds_ends_a_drain_at_a_batch_boundary(lab: Lab) -> None:
     lab.push(map(insert, range(250)))
-    notes = Notes(lambda report: time.sleep(0.3))
-    outcome = lab.drain(limits=DrainLimits(batch_records=100, max_seconds=0.2), observer=notes)
+    notes = Notes(lambda report: time.sleep(1.1))
+    outcome = lab.drain(limits=DrainLimits(batch_records=100, max_seconds=1), observer=notes)
     assert (outcome.ending, outcome.records, outcome.left) == (Ending.MAX_SECONDS, 100, 150)
     assert lab.in_flight() == []
     lab.drain()
