@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Airflow takes five seconds more to import where nothing is compiled, and tests start many processes.
+export UV_COMPILE_BYTECODE := 1
+
 .PHONY: demo up secrets test test-long browser bench bench-docs check lock clean
 
 $(BIN)/uv:
