@@ -121,19 +121,15 @@ class Redrive:
     def inspect(self, choice: Choice, most: int) -> list[RefusedRecord]:
         """Return at most `most` of the chosen records, the oldest first."""
         with self._connect() as connection:
-            return self._records(connection).read(connection, choice, 0, most)
+            parts = _read(self._records(connection), connection, choice, most)
+            return [row for rows in parts for row in rows]
 
     def discard(self, choice: Choice, most: int) -> int:
         """Resolve at most `most` of the chosen rows without applying them; return how many."""
-        discarded, after, left = 0, 0, most
+        discarded = 0
         with self._connect() as connection:
             records = self._records(connection)
-            while left > 0:
-                # Not all at once: what is read holds the records themselves, a million maybe.
-                rows = records.read(connection, choice, after, min(left, _AT_A_TIME))
-                if not rows:
-                    break
-                after, left = rows[-1].id, left - len(rows)
+            for rows in _read(records, connection, choice, most):
                 ids = [row.id for row in rows]
                 discarded += records.resolve(connection, ids, "discarded", 0)
         return discarded
@@ -153,7 +149,7 @@ class Redrive:
         TransientError when a row was resolved by another meanwhile, or the queue held, and what
         `BatchEngine.apply` raises; what was committed before stays committed.
         """
-        self.outcome, after, left = RedriveOutcome(), 0, most
+        self.outcome = RedriveOutcome()
         with (
             self._looking() as reading,
             BatchEngine(
@@ -163,11 +159,7 @@ class Redrive:
             self._engine = engine
             reading.autocommit = True
             records = self._records(reading)
-            while left > 0 and not stopped():
-                rows = records.read(reading, choice, after, min(left, _AT_A_TIME))
-                if not rows:
-                    break
-                after, left = rows[-1].id, left - len(rows)
+            for rows in _read(records, reading, choice, most, stopped):
                 self.outcome = self._batch(engine, records, rows, patch, note, self.outcome)
         return self.outcome
 
@@ -249,3 +241,20 @@ class Redrive:
     def _connected(self) -> psycopg.Connection[Any]:
         self._applying = self._connect()
         return self._applying
+
+
+def _read(
+    records: RefusedRecords,
+    connection: psycopg.Connection[Any],
+    choice: Choice,
+    most: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[list[RefusedRecord]]:
+    """Read at most `most` of the chosen rows, the oldest first, in parts that memory can hold."""
+    after, left = 0, most
+    while left > 0 and not stopped():
+        rows = records.read(connection, choice, after, min(left, _AT_A_TIME))
+        if not rows:
+            return
+        after, left = rows[-1].id, left - len(rows)
+        yield rows

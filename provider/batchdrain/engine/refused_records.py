@@ -61,10 +61,20 @@ _CONDITIONS = SQL("""resolved_at IS NULL
    AND (%(since)s::timestamptz IS NULL OR {moment} >= timezone('UTC', %(since)s::timestamptz))
    AND (%(until)s::timestamptz IS NULL OR {moment} < timezone('UTC', %(until)s::timestamptz))""")
 
+_READ_BYTES = 16 * 1024 * 1024
+"""About so much of records is read at once: applying them takes several times their size."""
+
 _ROWS = SQL("""
-SELECT id, {record_id}, {operation}, {error_type}, {field_id}, {client_id}, {ver}, {record_data},
-       {moment}, attempts
-  FROM {table} WHERE id > %(after)s AND {conditions} ORDER BY id LIMIT %(most)s""")
+WITH chosen AS (
+    SELECT id, {record_id} AS record_id, {operation} AS operation, {error_type} AS error_type,
+           {field_id} AS field_id, {client_id} AS client_id, {ver} AS ver, {record_data} AS data,
+           {moment} AS moment, attempts
+      FROM {table} WHERE id > %(after)s AND {conditions} ORDER BY id LIMIT %(most)s),
+measured AS (
+    SELECT *, sum(octet_length(data)) OVER (ORDER BY id) AS bytes, min(id) OVER () AS first
+      FROM chosen)
+SELECT id, record_id, operation, error_type, field_id, client_id, ver, data, moment, attempts
+  FROM measured WHERE id = first OR bytes IS NULL OR bytes <= %(bytes)s ORDER BY id""")
 
 _TEXTS = (
     "record_id",
@@ -172,7 +182,10 @@ class RefusedRecords:
     def read(
         self, connection: psycopg.Connection[Any], choice: Choice, after: int, most: int
     ) -> list[RefusedRecord]:
-        """Return at most `most` of the chosen rows that are not resolved, behind the id `after`."""
+        """Return at most `most` of the chosen rows that are not resolved, behind the id `after`.
+
+        They are fewer where their records are large, but none only when there is none.
+        """
         moment = _MOMENTS.get(self._types.get("created_at", ""))
         if moment is None and (choice.since or choice.until):
             raise ConfigurationError(
@@ -189,6 +202,7 @@ class RefusedRecords:
         values = {
             "after": after,
             "most": most,
+            "bytes": _READ_BYTES,
             "queue": self._queue,
             "types": None if choice.types is None else list(choice.types),
             "clients": None if choice.clients is None else list(choice.clients),

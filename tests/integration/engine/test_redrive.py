@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from batchdrain.engine import refused_records
 from batchdrain.engine.catalog import read_table
 from batchdrain.engine.error_table import ErrorTable
 from batchdrain.engine.position import hold
@@ -343,3 +344,31 @@ def test_many_rows_are_discarded_without_holding_all_of_them(
     oldest = "SELECT min(record_id::int) FROM t_errors WHERE resolved_at IS NULL"
     assert value(connection, oldest) == 1_201
     assert redrive.discard(Choice(), 1_200) == 100
+
+
+def test_large_records_are_read_and_applied_a_few_at_a_time(
+    connection: Connection,
+    redrive: Redrive,
+    open_engine: OpenEngine,
+    record: MakeRecord,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is larger than what is read at once comes alone; none is left out."""
+    monkeypatch.setattr(refused_records, "_READ_BYTES", 1_000)
+    connection.execute("ALTER TABLE t ADD w text")
+    sizes = [10, 10, 600, 600, 2_000, 2_000, 10, 10]
+    batch = [
+        record("INSERT", {"id": n, "parent": n, "w": "w" * size}) for n, size in enumerate(sizes)
+    ]
+    assert open_engine("t").apply(batch).refused == len(sizes)
+    connection.execute("INSERT INTO parents SELECT generate_series(0, 9)")
+    notes: list[str] = []
+    assert [row.id for row in redrive.inspect(Choice(), 7)] == [1, 2, 3, 4, 5, 6, 7]
+    assert redrive.apply(Choice(), 100, note=notes.append) == RedriveOutcome(8, 0, 0)
+    assert [note.partition(":")[0] for note in notes] == [
+        "rows 1 to 3",
+        "rows 4 to 4",
+        "rows 5 to 5",
+        "rows 6 to 6",
+        "rows 7 to 8",
+    ]
