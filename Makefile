@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Airflow takes five seconds more to import where nothing is compiled, and tests start many processes.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo up secrets test test-long browser bench bench-docs check lock clean
+.PHONY: demo up secrets test test-long browser bench bench-docs chaos check lock clean
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -54,6 +54,12 @@ bench: $(STAMP) ## every figure that we claim, beside its rivals, in one run of 
 
 bench-docs: $(STAMP) ## put the tables and the chart of the last run into the documents
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.documents
+
+KILLS ?= 165
+
+# As many as there are kinds of kills. SEED=n repeats those of an earlier run, in its order.
+chaos: $(STAMP) ## drains and servers are killed, at every step and at random; then all must add up
+	PYTHONPATH=tests $(BIN)/python -m chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # The demo runs the wheel, installed beside the locked dependencies, from an empty folder.
 DEMO := $(VENV)/demo
