@@ -30,6 +30,7 @@ def airflow_findings(given: Given, queues: int) -> list[Finding]:
         _stopping,
         _parsing,
         _secrecy,
+        _forms,
         _test_button,
     )
     found: list[Finding] = []
@@ -129,6 +130,14 @@ def _secrecy() -> Iterator[Finding]:
 
     if not conf.getboolean("core", "hide_sensitive_var_conn_fields"):
         what = "[core] hide_sensitive_var_conn_fields is off: passwords in extra fields are shown"
+        yield Finding(Level.WARNING, AIRFLOW, what, "set it to True")
+
+
+def _forms() -> Iterator[Finding]:
+    from airflow.sdk import conf
+
+    if not conf.getboolean("core", "dag_run_conf_overrides_params"):
+        what = "[core] dag_run_conf_overrides_params is off: forms have no effect"
         yield Finding(Level.WARNING, AIRFLOW, what, "set it to True")
 
 

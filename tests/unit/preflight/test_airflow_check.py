@@ -33,6 +33,7 @@ def test_the_defaults_of_airflow_will_do() -> None:
         ("CORE", "MAX_MAP_LENGTH", "2", Level.WARNING, "set [core] max_map_length to 3"),
         ("CORE", "KILLED_TASK_CLEANUP_TIME", "300", Level.INFO, "does not read"),
         ("CORE", "HIDE_SENSITIVE_VAR_CONN_FIELDS", "False", Level.WARNING, "passwords in extra"),
+        ("CORE", "DAG_RUN_CONF_OVERRIDES_PARAMS", "False", Level.WARNING, "forms have no effect"),
         ("SCHEDULER", "SCHEDULER_IDLE_SLEEP_TIME", "10", Level.WARNING, "set it to 3.75 or less"),
         ("WORKERS", "MIN_HEARTBEAT_INTERVAL", "60", Level.WARNING, "within 60 s"),
         ("DAG_PROCESSOR", "MIN_FILE_PROCESS_INTERVAL", "1", Level.WARNING, "every 1 s"),
