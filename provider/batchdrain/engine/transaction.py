@@ -117,6 +117,8 @@ def send_until_failure(
     except psycopg.Error as error:
         failure = failure or error
     if failure is None:
+        if any(command.text.startswith("ROLLBACK") for command in commands):
+            _forget_prepared(connection)
         return cursors, None
     interruption = _interruption(failure)
     if interruption is not None:
@@ -168,3 +170,12 @@ def roll_back(connection: psycopg.Connection[Any]) -> None:
     """End the transaction without effect; a broken connection has none any more."""
     with suppress(psycopg.Error):
         RawCursor(connection).execute(b"ROLLBACK", prepare=False)
+        _forget_prepared(connection)
+
+
+def _forget_prepared(connection: psycopg.Connection[Any]) -> None:
+    """Have statements prepared anew after an error: PostgreSQL has passed over those behind it.
+
+    psycopg does so itself after a rollback, but never again once one has found nothing prepared.
+    """
+    connection._prepared.clear()

@@ -76,6 +76,30 @@ def test_what_is_prepared_first_after_a_savepoint_was_rolled_back_stays_prepared
     roll_back(connection)
 
 
+@pytest.mark.parametrize("savepoint", [False, True])
+def test_what_an_error_kept_from_being_prepared_is_prepared_later(
+    connection: psycopg.Connection[tuple[object, ...]], savepoint: bool
+) -> None:
+    """Also where a rollback has once found nothing prepared: psycopg then forgets nothing more."""
+    begin = [BEGIN, Command("SAVEPOINT s", prepare=False)]
+
+    def go_back() -> None:
+        if savepoint:
+            send(connection, [Command("ROLLBACK TO SAVEPOINT s", prepare=False)])
+        send(connection, [ROLLBACK])
+
+    send(connection, begin)
+    go_back()
+    often = Command("SELECT $1::int + 1", ("1",), prepare=None)
+    for _ in range(connection.prepare_threshold or 0):
+        send(connection, [often])
+    with pytest.raises(errors.DivisionByZero):
+        send(connection, [*begin, Command("SELECT 1 / $1::int", ("0",)), often])
+    go_back()
+    (cursor,) = send(connection, [often])
+    assert cursor.fetchone() == (2,)
+
+
 class TimeIsUpError(BaseException):
     """Like Airflow's AirflowTaskTimeout, no Exception."""
 
