@@ -55,11 +55,9 @@ bench: $(STAMP) ## every figure that we claim, beside its rivals, in one run of 
 bench-docs: $(STAMP) ## put the tables and the chart of the last run into the documents
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.documents
 
-KILLS ?= 165
-
-# As many as there are kinds of kills. SEED=n repeats those of an earlier run, in its order.
+# KILLS=n for others than one of each kind; SEED=n repeats those of an earlier run, in its order.
 chaos: $(STAMP) ## drains and servers are killed, at every step and at random; then all must add up
-	PYTHONPATH=tests $(BIN)/python -m chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=tests $(BIN)/python -m chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 # The demo runs the wheel, installed beside the locked dependencies, from an empty folder.
 DEMO := $(VENV)/demo

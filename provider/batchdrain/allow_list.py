@@ -23,7 +23,7 @@ class AllowedTable:
     shards: int | None = None
 
     @property
-    def entry(self) -> str:
+    def text(self) -> str:
         """The table as the option writes it."""
         return self.table if self.shards is None else f"{self.table}:{self.shards}"
 
@@ -46,7 +46,7 @@ class AllowList:
 
     def serialize(self) -> list[str]:
         """Return the list as `parse_allow_list` reads it; Airflow writes it so into a DAG."""
-        return ["*"] if self.any_table else [entry.entry for entry in self.tables]
+        return ["*"] if self.any_table else [entry.text for entry in self.tables]
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Return the keys of all queues that the list allows, in its order."""

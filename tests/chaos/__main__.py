@@ -11,7 +11,7 @@ from itertools import islice
 
 from batchdrain.drain import Ending
 from batchdrain.errors import TransientError
-from chaos.kills import carry_out, kills
+from chaos.kills import EVERY_KILL, carry_out, kills
 from chaos.scene import Scene, scene
 from chaos.workload import Account
 
@@ -26,7 +26,7 @@ def rage(given: Scene, number: int, seed: int, tell: Callable[[str], None]) -> A
     """Carry out so many kills, drain what is left, and return what does not add up."""
     chance = random.Random(seed)
     found = Account()
-    for place, kill in enumerate(islice(kills(len(given.queues), chance), number), 1):
+    for place, kill in enumerate(islice(kills(chance), number), 1):
         said = carry_out(kill, given, chance)
         tell(f"kill {place} of {number}: {kill.sentence(given)}{said and f'; it ended: {said}'}")
         if said not in _GOOD:
@@ -39,7 +39,7 @@ def rage(given: Scene, number: int, seed: int, tell: Callable[[str], None]) -> A
 def main(arguments: Sequence[str]) -> int:
     """Run, and return the exit code."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--kills", type=_number, default=165, help="how many")
+    parser.add_argument("--kills", type=_number, default=len(EVERY_KILL), help="how many")
     parser.add_argument("--seed", type=int, help="of an earlier run, for the same kills in order")
     options = parser.parse_args(arguments)
     for name in [name for name in os.environ if name.startswith("PG")]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chaos.scene import Drained, Scene
+from drain_lab import KINDS
 from drain_process import Child
 
 DRAIN = "drain"
@@ -50,16 +51,19 @@ class Kill:
         return f"{' and '.join(self.victims)}, while a {kind} was drained, {when}"
 
 
-def kills(queues: int, chance: random.Random) -> Iterator[Kill]:
-    """Yield kills for ever: every victim at every step of every queue, and then again."""
-    everything = [
-        Kill(queue, victims, step)
-        for queue in range(queues)
-        for victims in VICTIMS
-        for step in (*STEPS, None)
-    ]
+EVERY_KILL = tuple(
+    Kill(queue, victims, step)
+    for queue in range(len(KINDS))
+    for victims in VICTIMS
+    for step in (*STEPS, None)
+)
+"""Every victim at every step of every queue."""
+
+
+def kills(chance: random.Random) -> Iterator[Kill]:
+    """Yield kills for ever: each once, and then again."""
     while True:
-        yield from chance.sample(everything, len(everything))
+        yield from chance.sample(EVERY_KILL, len(EVERY_KILL))
 
 
 def carry_out(kill: Kill, scene: Scene, chance: random.Random) -> str:
@@ -71,8 +75,10 @@ def carry_out(kill: Kill, scene: Scene, chance: random.Random) -> str:
         queue.push(chance.randint(50, 150))
     drained = scene.queues[kill.queue]
     drained.push(300)
-    child = _started(kill, drained, chance)
+    spared = chance.randint(0, 2) if kill.step in _OF_A_BATCH else 0
+    child = drained.child(kill.step or "", spared)
     try:
+        _await(kill.step, child, drained, chance)
         _kill(kill.victims, scene, child)
         _bring_back(kill.victims, scene)
         return "" if DRAIN in kill.victims else _ended(child, paused=kill.step is not None)
@@ -80,23 +86,19 @@ def carry_out(kill: Kill, scene: Scene, chance: random.Random) -> str:
         child.close()
 
 
-def _started(kill: Kill, drained: Drained, chance: random.Random) -> Child:
-    """Return a drain that is where it is to be hit."""
-    if kill.step is None:
-        child = drained.child()
+def _await(step: str | None, child: Child, drained: Drained, chance: random.Random) -> None:
+    """Wait until the drain is where it is to be hit."""
+    if step is None:
         depth = drained.lab.depth()
         deadline = time.monotonic() + _AWAITED
         # Its first batch is the sign that it is at work.
         while drained.lab.depth() == depth and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.05))
-        return child
-    spared = chance.randint(0, 2) if kill.step in _OF_A_BATCH else 0
-    child = drained.child(kill.step, spared)
+        return
     said = child.says()
     if said != "paused":
-        raise RuntimeError(f"the drain was never {kill.step}: {said}")
-    return child
+        raise RuntimeError(f"the drain was never {step}: {said}")
 
 
 def _kill(victims: Sequence[str], scene: Scene, child: Child) -> None:

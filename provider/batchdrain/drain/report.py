@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from batchdrain.engine.records import BatchResult
 from batchdrain.engine.sizing import SizeLimits
@@ -163,6 +163,23 @@ class DrainOutcome:
     seconds: float
     left: int
     remark: str | None = None
+
+    def counts(self) -> dict[str, Any]:
+        """Return all but the remark, as XCom and asset events have it."""
+        return {
+            "queue": self.queue,
+            "table": self.table,
+            "ending": str(self.ending),
+            "messages": self.messages,
+            "records": self.records,
+            "applied": self.applied,
+            "refused": self.refused,
+            "lost": self.lost,
+            "batches": self.batches,
+            "isolated": self.isolated,
+            "left": self.left,
+            "seconds": round(self.seconds, 3),
+        }
 
     def sentence(self) -> str:
         """Say it in one line."""

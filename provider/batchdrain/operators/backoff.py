@@ -57,13 +57,11 @@ JITTERED = JitteredBackoff()
 FIRST_DELAY = timedelta(seconds=JITTERED.first)
 LONGEST_DELAY = timedelta(seconds=JITTERED.longest)
 DOUBLED = 2.0
+"""Airflow's own settings, which stand in when a worker dies before it could ask the policy."""
 
 
 def retry_arguments(retries: int) -> dict[str, Any]:
-    """Return the arguments that make an operator retry this way.
-
-    Airflow's own settings stand in when a worker dies before it could ask the policy.
-    """
+    """Return the arguments that make an operator retry this way."""
     return {
         "retries": retries,
         "retry_policy": JITTERED,

@@ -27,7 +27,6 @@ from batchdrain.errors import ConfigurationError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.hooks.queue import RedisQueueHook
 from batchdrain.operators.action_param import chosen_action
-from batchdrain.operators.drain_queue import run_of
 from batchdrain.operators.form_check import check_names
 from batchdrain.operators.outcome import failing_clearly
 from batchdrain.operators.queue_view import (
@@ -37,6 +36,7 @@ from batchdrain.operators.queue_view import (
     queue_row,
     reached,
 )
+from batchdrain.operators.task_run import run_of
 from batchdrain.operators.text_table import aligned
 from batchdrain.queues.keys import QueueKey
 from batchdrain.queues.queue import Queue

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from batchdrain.drain import BatchReport
+from batchdrain.drain import BatchReport, DrainLimits
 from batchdrain.engine.records import BatchResult
 
 IDS_SHOWN = 10
@@ -117,3 +117,11 @@ def on_one_line(text: str, length: int) -> str:
     """Return a text without line breaks, cut where it is too long."""
     line = text if text.isprintable() else repr(text)
     return line if len(line) <= length else f"{line[:length]}\u2026"
+
+
+def size_in_words(limits: DrainLimits) -> str:
+    """Say how many records a batch may have."""
+    sizes = limits.sizes
+    if sizes.least == sizes.most:
+        return str(sizes.first)
+    return f"{sizes.least} to {sizes.most} (about {sizes.target:g} s, {sizes.first} at first)"

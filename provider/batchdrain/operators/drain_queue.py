@@ -25,7 +25,6 @@ from batchdrain.engine.catalog import Table, read_table
 from batchdrain.engine.engine import BatchEngine
 from batchdrain.engine.position import create_state
 from batchdrain.engine.redrive import Redrive
-from batchdrain.engine.run import Run
 from batchdrain.engine.settings import EngineSettings
 from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
@@ -38,7 +37,7 @@ from batchdrain.operators.backoff import (
     LONGEST_DELAY,
     policy_with,
 )
-from batchdrain.operators.drain_log import LogObserver, Tally
+from batchdrain.operators.drain_log import LogObserver, Tally, size_in_words
 from batchdrain.operators.dry_run import counts, is_dry_run, report
 from batchdrain.operators.form_check import flag
 from batchdrain.operators.lineage import Flow, lineage_of
@@ -47,6 +46,7 @@ from batchdrain.operators.parent_wait import read_positions, wait_for_parents
 from batchdrain.operators.reference_retry import retry_references
 from batchdrain.operators.refused_link import RefusedRecordsLink
 from batchdrain.operators.slot_watch import SlotWatch
+from batchdrain.operators.task_run import run_of
 from batchdrain.queues.keys import QueueKey
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class DrainQueueOperator(BaseOperator):
             if outcome.ending is Ending.STOPPED and outcome.left:
                 raise TransientError(f"stopped from outside, {outcome.left} left in the queue")
             self.log.info("%s", outcome.sentence())
-        return _counts(outcome)
+        return outcome.counts()
 
     def on_kill(self) -> None:
         """Have the drain end at its next batch boundary, and cancel the running statement.
@@ -220,7 +220,7 @@ class DrainQueueOperator(BaseOperator):
             redis_hook.address(),
             name,
             postgres_hook.address(),
-            _size_in_words(limits),
+            size_in_words(limits),
         )
         stop = self._stop = StopSignal()
         if self._killed:
@@ -372,7 +372,7 @@ class DrainQueueOperator(BaseOperator):
         Airflow passes on only what the try that succeeds has added, so it tells of earlier ones.
         """
         aliases = [outlet for outlet in self.outlets if isinstance(outlet, AssetAlias)]
-        counts = _counts(outcome)
+        counts = outcome.counts()
         if context["ti"].try_number > 1:
             run = run_of(context)
             counts |= counts_of_run(hook.connect, run, outcome.queue, table.qualified_name)
@@ -381,34 +381,3 @@ class DrainQueueOperator(BaseOperator):
         asset = table_asset(*hook.location(), table.schema, table.name)
         for alias in aliases:
             context["outlet_events"][alias].add(asset, extra=counts)
-
-
-def _size_in_words(limits: DrainLimits) -> str:
-    sizes = limits.sizes
-    if sizes.least == sizes.most:
-        return str(sizes.first)
-    return f"{sizes.least} to {sizes.most} (about {sizes.target:g} s, {sizes.first} at first)"
-
-
-def run_of(context: Context) -> Run:
-    """Return the try of the task at hand."""
-    task = context["ti"]
-    map_index = task.map_index if task.map_index is not None and task.map_index >= 0 else None
-    return Run(task.dag_id, task.run_id, task.task_id, task.try_number, map_index)
-
-
-def _counts(outcome: DrainOutcome) -> dict[str, Any]:
-    return {
-        "queue": outcome.queue,
-        "table": outcome.table,
-        "ending": str(outcome.ending),
-        "messages": outcome.messages,
-        "records": outcome.records,
-        "applied": outcome.applied,
-        "refused": outcome.refused,
-        "lost": outcome.lost,
-        "batches": outcome.batches,
-        "isolated": outcome.isolated,
-        "left": outcome.left,
-        "seconds": round(outcome.seconds, 3),
-    }

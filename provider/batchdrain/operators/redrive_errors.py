@@ -20,10 +20,10 @@ from batchdrain.errors import ConfigurationError, TransientError
 from batchdrain.hooks.postgres import BatchPostgresHook
 from batchdrain.operators.action_param import chosen_action
 from batchdrain.operators.drain_log import Tally, shown
-from batchdrain.operators.drain_queue import run_of
 from batchdrain.operators.form_check import check_names
 from batchdrain.operators.lineage import Flow, lineage_of
 from batchdrain.operators.outcome import failing_clearly
+from batchdrain.operators.task_run import run_of
 from batchdrain.operators.text_table import aligned
 
 if TYPE_CHECKING:

@@ -50,6 +50,6 @@ def test_a_row_that_went_and_one_that_came_again_are_told(few: Scene) -> None:
 
 def test_all_kinds_of_kills_come_before_one_comes_again() -> None:
     kinds = len(VICTIMS) * (len(STEPS) + 1) * 3
-    drawn = list(islice(kills(3, random.Random(1)), 2 * kinds))
+    drawn = list(islice(kills(random.Random(1)), 2 * kinds))
     assert len(set(drawn[:kinds])) == kinds == 165
     assert set(drawn[kinds:]) == set(drawn[:kinds])
